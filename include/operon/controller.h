@@ -1,0 +1,75 @@
+/* Declaring a controller: what it reads, how a change becomes a key, and its reconcile function.
+ *
+ * The declaration alone drives the watches, what the cache stores, and the RBAC rules. Threads:
+ * mapping functions and predicates run on the loop: they must not block, and get no client.
+ * Lifetime: declarations are static data of the plugin. */
+#ifndef OPERON_CONTROLLER_H
+#define OPERON_CONTROLLER_H
+
+#include <operon/reconcile.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    OPR_WATCH_META_ONLY = 1u, /* keep metadata only */
+    OPR_WATCH_OPTIONAL = 2u   /* the kind may appear later (a CRD) */
+};
+
+/* Called for each change of a watched object: was is NULL for an add, is is NULL for a removal. It
+ * adds keys of the controller's primary kind with opr_map_enqueue(). */
+typedef void (*opr_map_fn)(struct opr_mapper *m, const struct opr_obj *was,
+                           const struct opr_obj *is, void *state);
+
+/* One kind that a controller reads. gvk "*" means every kind that can be listed, watched and
+ * deleted, found by discovery (metadata only). */
+struct opr_watch {
+    const char *gvk;    /* "apps/v1/ReplicaSet" */
+    const char *ns;     /* NULL: all namespaces */
+    const char *labels; /* label selector applied by the server; NULL: none */
+    const char *fields; /* field selector applied by the server; NULL: none */
+    const char *index;  /* "node=/spec/nodeName,phase=/status/phase"; NULL: none. An array value is
+                           indexed by each of its elements; an absent one by "" */
+    opr_map_fn map;     /* NULL: enqueue the controller owner if it is of the primary kind (for the
+                           primary itself: its own key) */
+    uint32_t flags;     /* OPR_WATCH_* */
+};
+
+struct opr_controller {
+    uint32_t size; /* sizeof this struct */
+    const char *name;
+    struct opr_watch primary;
+    const struct opr_watch *reads; /* ends with gvk NULL; may be NULL */
+    /* self is the primary object from the cache, or NULL where it no longer exists. */
+    opr_result (*reconcile)(struct opr_ctx *c, const struct opr_obj *self);
+    uint32_t workers;         /* 0: 1 */
+    uint32_t timeout_ms;      /* of one reconcile; 0: 30,000 */
+    const char *event_source; /* Event source.component; NULL: name */
+    /* Kinds it writes but does not read, for RBAC: "v1/Event,v1/Pod/binding"; may be NULL. */
+    const char *writes;
+};
+
+/* In a mapping function: adds a key to this controller's queue. */
+static inline void opr_map_enqueue(struct opr_mapper *m, const char *ns, const char *name)
+{
+    opr__host->map_enqueue(m, ns, name);
+}
+/* In a mapping function: calls fn for each cached object of a declared kind (index as opr_list). */
+static inline void opr_map_each(struct opr_mapper *m, const char *gvk, const char *ns,
+                                const char *index, const char *value,
+                                void (*fn)(const struct opr_obj *, void *arg), void *arg)
+{
+    opr__host->map_each(m, gvk, ns, index, value, fn, arg);
+}
+/* In a mapping function: expected creates or deletes of a key were seen. */
+static inline void opr_map_expected(struct opr_mapper *m, const char *ns, const char *name,
+                                    uint32_t creates, uint32_t deletes)
+{
+    opr__host->map_expected(m, ns, name, creates, deletes);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

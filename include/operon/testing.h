@@ -1,0 +1,56 @@
+/* Unit tests of a plugin: a manager over an in-memory API server and a fake clock, on one thread.
+ *
+ *     struct opr_test *t = opr_test_new(opr_plugin_entry, NULL);
+ *     opr_test_apply(t, "{'apiVersion':'apps/v1','kind':'Deployment',...}");
+ *     opr_test_run(t);                        -- until nothing is left to do at this time
+ *     opr_test_count(t, "apps/v1/ReplicaSet", "default");
+ *
+ * Link with liboperon-testing. Threads: one test uses one thread. Lifetime: opr_test_free(). What a
+ * function returns is borrowed until the next call on the same test. */
+#ifndef OPERON_TESTING_H
+#define OPERON_TESTING_H
+
+#include <operon/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct opr_test;
+
+/* entry: the plugin's opr_plugin_entry. config: JSON text, or NULL. Aborts on a refused plugin. */
+struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config);
+void opr_test_free(struct opr_test *t);
+
+/* Creates or replaces an object, as a user would; the test server gives uid, resourceVersion,
+ * generation and creationTimestamp. JSON in which ' may stand for ". "" or the error text. */
+const char *opr_test_apply(struct opr_test *t, const char *json);
+/* Replaces only .status, by merge patch, as a node agent would. "" or the error text. */
+const char *opr_test_status(struct opr_test *t, const char *gvk, const char *ns, const char *name,
+                            const char *status_json);
+/* Deletes with background propagation; finalizers are honoured. "" or the error text. */
+const char *opr_test_delete(struct opr_test *t, const char *gvk, const char *ns, const char *name);
+
+/* Delivers watch events and runs reconciles until the queues are empty at the present time. Returns
+ * the number of reconciles that ran; stops at 10,000 (a loop that does not settle). */
+uint32_t opr_test_run(struct opr_test *t);
+/* Moves the fake clock, then runs. */
+uint32_t opr_test_advance_ms(struct opr_test *t, uint64_t ms);
+
+const struct opr_obj *opr_test_get(struct opr_test *t, const char *gvk, const char *ns,
+                                   const char *name);
+/* i-th object of a kind in name order; ns NULL: all namespaces. */
+const struct opr_obj *opr_test_nth(struct opr_test *t, const char *gvk, const char *ns, uint32_t i);
+uint32_t opr_test_count(struct opr_test *t, const char *gvk, const char *ns);
+/* Number of writes of a verb ("create", "update", "patch", "delete") of a kind so far. */
+uint32_t opr_test_writes(struct opr_test *t, const char *verb, const char *gvk);
+
+/* The next n requests of a verb ("*": any) fail with this HTTP status. */
+void opr_test_fail_next(struct opr_test *t, const char *verb, uint32_t n, int32_t http_status);
+/* While held, watch events of a kind are not delivered: the cache is stale. */
+void opr_test_hold(struct opr_test *t, const char *gvk, bool is_held);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
