@@ -16,18 +16,20 @@ struct opr_agent_config {
     struct opr_client *client; /* borrowed */
     const struct opr_clock *clock;
     const char *node_name;
-    const char *dir;          /* state, logs, volumes of this node */
+    const char *dir;                                /* state, logs, volumes of this node */
     const char *cert_pem, *key_pem, *client_ca_pem; /* of the agent's own HTTPS server (logs) */
-    uint32_t roles;           /* OPR_AGENT_* */
-    uint32_t sync_period_ms;  /* full comparison; 0: 20,000 */
-    uint32_t lease_ms;        /* renewal; 0: 10,000 */
-    uint32_t cpu_milli;       /* this node's slice; 0: the machine */
-    uint64_t memory_bytes;    /* 0: the machine */
-    uint32_t max_pods;        /* 0: 110 */
-    const char *pod_cidr;     /* this node's, "10.200.1.0/24"; NULL: host network only */
-    const char *cluster_cidr; /* all Pods of the cluster, "10.200.0.0/16": gets an unreachable route */
+    uint32_t roles;                                 /* OPR_AGENT_* */
+    uint32_t sync_period_ms;                        /* full comparison; 0: 20,000 */
+    uint32_t lease_ms;                              /* renewal; 0: 10,000 */
+    uint32_t cpu_milli;                             /* this node's slice; 0: the machine */
+    uint64_t memory_bytes;                          /* 0: the machine */
+    uint32_t max_pods;                              /* 0: 110 */
+    const char *pod_cidr; /* this node's, "10.200.1.0/24"; NULL: host network only */
+    const char
+        *cluster_cidr; /* all Pods of the cluster, "10.200.0.0/16": gets an unreachable route */
     const char *service_cidr; /* "10.100.0.0/16": gets an unreachable route */
-    const char *cgroup_parent; /* cluster's cgroup below each hierarchy, "operon-0"; NULL: "operon" */
+    const char
+        *cgroup_parent; /* cluster's cgroup below each hierarchy, "operon-0"; NULL: "operon" */
 };
 
 struct opr_agent;

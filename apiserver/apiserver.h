@@ -37,8 +37,8 @@ OPR_NODISCARD opr_status opr_apiserver_kubeconfig(struct opr_apiserver *s, const
                                                   const char *const *groups,
                                                   struct opr_error *reterr);
 
-/* Files of a node in dir (0600): kubeconfig (user system:node:NAME, group system:nodes), tls.crt and
- * tls.key for its HTTPS server, ca.crt. */
+/* Files of a node in dir (0600): kubeconfig (user system:node:NAME, group system:nodes), tls.crt
+ * and tls.key for its HTTPS server, ca.crt. */
 OPR_NODISCARD opr_status opr_apiserver_node_files(struct opr_apiserver *s, const char *dir,
                                                   const char *node, const char *server_url,
                                                   struct opr_error *reterr);

@@ -16,13 +16,13 @@ extern "C" {
 struct opr_schema_type; /* opaque: a message type and its fields */
 
 enum { /* subresources */
-    OPR_SUB_STATUS = 1u,
-    OPR_SUB_SCALE = 2u,
-    OPR_SUB_BINDING = 4u,
-    OPR_SUB_LOG = 8u,
-    OPR_SUB_EVICTION = 16u,
-    OPR_SUB_TOKEN = 32u,
-    OPR_SUB_FINALIZE = 64u
+       OPR_SUB_STATUS = 1u,
+       OPR_SUB_SCALE = 2u,
+       OPR_SUB_BINDING = 4u,
+       OPR_SUB_LOG = 8u,
+       OPR_SUB_EVICTION = 16u,
+       OPR_SUB_TOKEN = 32u,
+       OPR_SUB_FINALIZE = 64u
 };
 
 struct opr_kind {
@@ -32,19 +32,22 @@ struct opr_kind {
     bool is_namespaced;
     bool is_virtual; /* answered, never stored (SubjectAccessReview, TokenReview, Binding, Scale) */
     bool is_custom;
-    bool has_generation; /* metadata.generation rises when something beside metadata and status changes */
+    bool has_generation;   /* metadata.generation rises when something beside metadata and status
+                              changes */
     uint32_t subresources; /* OPR_SUB_* */
     const struct opr_schema_type *type;
     /* JSON pointers of the scale subresource; NULL: none */
     const char *scale_spec_replicas, *scale_status_replicas, *scale_selector;
-    /* The stored group: events.k8s.io/v1 Event and v1 Event are one resource, kept as this. NULL: itself */
+    /* The stored group: events.k8s.io/v1 Event and v1 Event are one resource, kept as this. NULL:
+     * itself */
     const struct opr_kind *stored_as;
 };
 
 /* One thing wrong with an object; worded as Kubernetes words it. */
 struct opr_field_error {
-    const char *reason; /* "FieldValueRequired", "FieldValueInvalid", "FieldValueNotSupported", ... */
-    const char *field;  /* "spec.template.spec.containers[0].name" */
+    const char
+        *reason; /* "FieldValueRequired", "FieldValueInvalid", "FieldValueNotSupported", ... */
+    const char *field;   /* "spec.template.spec.containers[0].name" */
     const char *message; /* "Required value", "Invalid value: \"x\": ..." */
 };
 struct opr_field_errors {
@@ -58,12 +61,15 @@ void opr_field_errors_add(struct opr_field_errors *e, const char *reason, const 
 /* Built-in kinds. */
 size_t opr_kind_count(void);
 const struct opr_kind *opr_kind_nth(size_t i);
-const struct opr_kind *opr_kind_find(struct opr_str group, struct opr_str version, struct opr_str plural);
-const struct opr_kind *opr_kind_find_kind(struct opr_str group, struct opr_str version, struct opr_str kind);
+const struct opr_kind *opr_kind_find(struct opr_str group, struct opr_str version,
+                                     struct opr_str plural);
+const struct opr_kind *opr_kind_find_kind(struct opr_str group, struct opr_str version,
+                                          struct opr_str kind);
 
 /* Custom kinds: one for each served version of a CRD object. Owned: opr_kind_unref(). */
 OPR_NODISCARD opr_status opr_kind_from_crd(struct json_object *crd, const char *version,
-                                           struct opr_kind **ret_kind, struct opr_field_errors *errors);
+                                           struct opr_kind **ret_kind,
+                                           struct opr_field_errors *errors);
 struct opr_kind *opr_kind_ref(const struct opr_kind *k);
 void opr_kind_unref(struct opr_kind *k);
 
@@ -71,14 +77,15 @@ enum { OPR_STRICT_IGNORE = 0, OPR_STRICT_WARN = 1, OPR_STRICT_ERROR = 2 };
 
 /* Decodes a request body into a document of a kind. content_type: application/json,
  * application/yaml, application/vnd.kubernetes.protobuf (built-in kinds). kind NULL: the body names
- * its own apiVersion and kind (DeleteOptions: opr_kind_find_kind("meta.k8s.io","v1","DeleteOptions")).
- * Unknown and duplicate fields: dropped, and with WARN or ERROR named in errors (reason
- * "UnknownField" or "DuplicateField"). Wrong types: OPR_E_INVALID with Go's wording in reterr.
- * OPR_E_UNSUPPORTED: unknown content type. */
+ * its own apiVersion and kind (DeleteOptions:
+ * opr_kind_find_kind("meta.k8s.io","v1","DeleteOptions")). Unknown and duplicate fields: dropped,
+ * and with WARN or ERROR named in errors (reason "UnknownField" or "DuplicateField"). Wrong types:
+ * OPR_E_INVALID with Go's wording in reterr. OPR_E_UNSUPPORTED: unknown content type. */
 OPR_NODISCARD opr_status opr_schema_decode(const struct opr_kind *kind, struct opr_str content_type,
                                            struct opr_str body, int strictness,
                                            struct json_object **ret_doc,
-                                           struct opr_field_errors *errors, struct opr_error *reterr);
+                                           struct opr_field_errors *errors,
+                                           struct opr_error *reterr);
 /* The same check for a document that a patch made. */
 OPR_NODISCARD opr_status opr_schema_prune(const struct opr_kind *kind, struct json_object *doc,
                                           int strictness, struct opr_field_errors *errors,
@@ -97,8 +104,8 @@ OPR_NODISCARD opr_status opr_schema_strategic_patch(const struct opr_kind *kind,
                                                     struct json_object *patch,
                                                     struct opr_error *reterr);
 
-/* Table output: column definitions (a JSON array for Table.columnDefinitions) and one row's cells (a
- * JSON array), from the object. now_ms is for ages. Owned results. */
+/* Table output: column definitions (a JSON array for Table.columnDefinitions) and one row's cells
+ * (a JSON array), from the object. now_ms is for ages. Owned results. */
 struct json_object *opr_schema_columns(const struct opr_kind *kind);
 struct json_object *opr_schema_cells(const struct opr_kind *kind, const struct opr_obj *obj,
                                      int64_t now_ms);
@@ -108,9 +115,10 @@ struct json_object *opr_schema_cells(const struct opr_kind *kind, const struct o
 OPR_NODISCARD opr_status opr_schema_field(const struct opr_kind *kind, const struct opr_obj *obj,
                                           struct opr_str field, struct opr_str *ret_value);
 
-/* OpenAPI v3 document of one group version: {"openapi":"3.0.0","info":...,"paths":...,"components":...}
- * with x-kubernetes-group-version-kind, list-type, patch-strategy and fieldValidation parameters, as
- * kubectl reads it. kinds: all kinds of that group version, built-in and custom. Owned. */
+/* OpenAPI v3 document of one group version:
+ * {"openapi":"3.0.0","info":...,"paths":...,"components":...} with x-kubernetes-group-version-kind,
+ * list-type, patch-strategy and fieldValidation parameters, as kubectl reads it. kinds: all kinds
+ * of that group version, built-in and custom. Owned. */
 struct json_object *opr_schema_openapi_v3(const struct opr_kind *const *kinds, size_t count);
 /* OpenAPI v2 of all kinds. Owned. */
 struct json_object *opr_schema_openapi_v2(const struct opr_kind *const *kinds, size_t count);

@@ -49,8 +49,8 @@ OPR_NODISCARD opr_status opr_store_delete(struct opr_store *s, struct opr_str ke
 /* A watch is a cursor in the history. */
 struct opr_store_event {
     uint64_t rv;
-    struct opr_obj *obj;  /* new state; for a deletion the last one. Borrowed until the next call */
-    struct opr_obj *was;  /* before; NULL: created. Borrowed */
+    struct opr_obj *obj; /* new state; for a deletion the last one. Borrowed until the next call */
+    struct opr_obj *was; /* before; NULL: created. Borrowed */
     bool is_delete;
 };
 struct opr_store_cursor;
@@ -60,7 +60,8 @@ OPR_NODISCARD opr_status opr_store_watch(struct opr_store *s, struct opr_str pre
                                          struct opr_http_waker *waker,
                                          struct opr_store_cursor **ret_cursor);
 /* OPR_OK with an event, OPR_E_END: none now, OPR_E_EXPIRED: fell out of the window. */
-OPR_NODISCARD opr_status opr_store_next(struct opr_store_cursor *c, struct opr_store_event *ret_event);
+OPR_NODISCARD opr_status opr_store_next(struct opr_store_cursor *c,
+                                        struct opr_store_event *ret_event);
 uint64_t opr_store_cursor_rv(const struct opr_store_cursor *c); /* all events up to it were given */
 void opr_store_unwatch(struct opr_store_cursor *c);
 

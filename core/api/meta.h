@@ -1,4 +1,5 @@
-/* Metadata of any Kubernetes object, and names of kinds. core knows no kind by name. Threads: any. */
+/* Metadata of any Kubernetes object, and names of kinds. core knows no kind by name. Threads: any.
+ */
 #ifndef OPR_API_META_H
 #define OPR_API_META_H
 

@@ -1,4 +1,5 @@
-/* Kubernetes quantities: "250m", "1.5", "64Mi", "2e3" (apimachinery pkg/api/resource). Threads: any. */
+/* Kubernetes quantities: "250m", "1.5", "64Mi", "2e3" (apimachinery pkg/api/resource). Threads:
+ * any. */
 #ifndef OPR_API_QUANTITY_H
 #define OPR_API_QUANTITY_H
 

@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 struct opr_clock {
-    int64_t (*wall_ms)(const struct opr_clock *);     /* since 1970 */
-    uint64_t (*mono_ns)(const struct opr_clock *);    /* CLOCK_MONOTONIC */
-    uint64_t (*boot_ns)(const struct opr_clock *);    /* CLOCK_BOOTTIME: counts suspension (leases) */
+    int64_t (*wall_ms)(const struct opr_clock *);  /* since 1970 */
+    uint64_t (*mono_ns)(const struct opr_clock *); /* CLOCK_MONOTONIC */
+    uint64_t (*boot_ns)(const struct opr_clock *); /* CLOCK_BOOTTIME: counts suspension (leases) */
 };
 
 const struct opr_clock *opr_clock_system(void);

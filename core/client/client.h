@@ -27,7 +27,7 @@ struct opr_transport *opr_client_transport(struct opr_client *c);
 struct opr_caller; /* one worker's session with the client */
 struct opr_caller *opr_caller_new(struct opr_client *c);
 void opr_caller_free(struct opr_caller *k);
-void opr_caller_cancel(struct opr_caller *k); /* any thread */
+void opr_caller_cancel(struct opr_caller *k);                         /* any thread */
 void opr_caller_set_deadline(struct opr_caller *k, uint64_t mono_ns); /* 0: none */
 
 /* Finds a kind ("apps/v1/Deployment"), a plural, singular or short name ("deploy"); asks discovery

@@ -1,6 +1,7 @@
-/* The transport seam: how the client reaches an API server. Three implement it: https (core/client),
- * local (a call into a server in the same process) and a test's own. A controller can not tell which
- * it has. Threads: request from workers (one at a time per session), stream from the loop. */
+/* The transport seam: how the client reaches an API server. Three implement it: https
+ * (core/client), local (a call into a server in the same process) and a test's own. A controller
+ * can not tell which it has. Threads: request from workers (one at a time per session), stream from
+ * the loop. */
 #ifndef OPR_CLIENT_TRANSPORT_H
 #define OPR_CLIENT_TRANSPORT_H
 

@@ -30,7 +30,7 @@ OPR_NODISCARD opr_status opr_doc_put(struct json_object *doc, const char *ptr,
                                      struct json_object *take_value);
 void opr_doc_put_str(struct json_object *doc, const char *ptr, const char *text);
 void opr_doc_put_int(struct json_object *doc, const char *ptr, int64_t value);
-bool opr_doc_del(struct json_object *doc, const char *ptr); /* false: was not there */
+bool opr_doc_del(struct json_object *doc, const char *ptr);       /* false: was not there */
 bool opr_doc_equal(struct json_object *a, struct json_object *b); /* as opr_obj_equal */
 struct json_object *opr_doc_dup(struct json_object *doc);
 

@@ -17,9 +17,9 @@ struct opr_endpoint_config {
     const char *ca_pem;          /* NULL with https: the system's */
     const char *client_cert_pem; /* may be NULL */
     const char *client_key_pem;
-    const char *token;      /* bearer token; may be NULL */
-    const char *token_file; /* read again when it changes (every minute); may be NULL */
-    bool is_insecure;       /* do not verify: only where the kubeconfig says so */
+    const char *token;       /* bearer token; may be NULL */
+    const char *token_file;  /* read again when it changes (every minute); may be NULL */
+    bool is_insecure;        /* do not verify: only where the kubeconfig says so */
     const char *server_name; /* TLS server name; NULL: from the url */
     const char *user_agent;
 };
@@ -31,7 +31,7 @@ void opr_endpoint_unref(struct opr_endpoint *e);
 
 struct opr_client_request {
     const char *method;
-    const char *path_query; /* "/api/v1/pods?limit=500" */
+    const char *path_query;   /* "/api/v1/pods?limit=500" */
     const char *content_type; /* NULL: none */
     const char *accept;       /* NULL: application/json */
     struct opr_str body;
@@ -39,9 +39,9 @@ struct opr_client_request {
 };
 struct opr_client_response {
     int status;
-    struct opr_buf body;     /* owned: opr_buf_fini() */
+    struct opr_buf body; /* owned: opr_buf_fini() */
     char content_type[96];
-    uint32_t retry_after_s;  /* 0: no such header */
+    uint32_t retry_after_s; /* 0: no such header */
 };
 
 /* Worker: one exchange at a time per session; a session keeps its connection. */

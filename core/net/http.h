@@ -18,7 +18,7 @@ struct opr_http_header {
 
 /* Who sent a request, as far as the transport knows. */
 struct opr_http_peer {
-    struct opr_str cert_cn;         /* verified client certificate: subject CN; none: {NULL,0} */
+    struct opr_str cert_cn;          /* verified client certificate: subject CN; none: {NULL,0} */
     const struct opr_str *cert_orgs; /* its O values, Kubernetes' groups */
     size_t n_cert_orgs;
     bool is_in_process; /* the local transport: cert_cn and cert_orgs are to be believed */
@@ -41,7 +41,8 @@ struct opr_http_waker {
 };
 
 /* A response body that goes on: a watch, a followed log. The connection's loop pulls, so a slow
- * reader costs nothing. Owned by the response; calls come one at a time (not always from one thread). */
+ * reader costs nothing. Owned by the response; calls come one at a time (not always from one
+ * thread). */
 struct opr_http_source {
     /* Appends about max bytes, whole chunks. OPR_OK with nothing added: wait for the waker.
      * OPR_E_END: the body is over. Must not block. */
@@ -67,7 +68,8 @@ struct opr_http_handler {
 };
 
 void opr_http_response_fini(struct opr_http_response *res); /* closes the source too */
-void opr_http_response_header(struct opr_http_response *res, const char *name, struct opr_str value);
+void opr_http_response_header(struct opr_http_response *res, const char *name,
+                              struct opr_str value);
 struct opr_str opr_http_request_header(const struct opr_http_request *req, const char *name);
 
 /* Percent decoding into the arena; '+' is a space only in queries. */

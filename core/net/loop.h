@@ -31,9 +31,10 @@ void opr_timer_stop(struct opr_timer *t);
 void opr_timer_free(struct opr_timer *t);
 
 enum { OPR_IO_READ = 1, OPR_IO_WRITE = 2 };
-/* Loop thread. Watches a descriptor; events is a mask, 0 pauses. The descriptor stays the caller's. */
-struct opr_io *opr_io_new(struct opr_loop *l, int fd, int events,
-                          void (*fn)(void *arg, int events), void *arg);
+/* Loop thread. Watches a descriptor; events is a mask, 0 pauses. The descriptor stays the caller's.
+ */
+struct opr_io *opr_io_new(struct opr_loop *l, int fd, int events, void (*fn)(void *arg, int events),
+                          void *arg);
 void opr_io_set(struct opr_io *io, int events);
 void opr_io_free(struct opr_io *io);
 

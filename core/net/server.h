@@ -15,13 +15,13 @@ struct opr_server_config {
     struct opr_loop *loop;
     struct opr_executor *executor;
     struct opr_http_handler *handler;
-    const char *address;      /* "127.0.0.1" */
-    uint16_t port;            /* 0: any free one */
-    const char *cert_pem;     /* text; NULL: plain HTTP (health endpoints on loopback) */
+    const char *address;  /* "127.0.0.1" */
+    uint16_t port;        /* 0: any free one */
+    const char *cert_pem; /* text; NULL: plain HTTP (health endpoints on loopback) */
     const char *key_pem;
     const char *client_ca_pem; /* NULL: client certificates are not asked for */
-    size_t max_body_bytes;    /* 0: 3 MiB, as kube-apiserver */
-    uint32_t max_connections; /* 0: 4096 */
+    size_t max_body_bytes;     /* 0: 3 MiB, as kube-apiserver */
+    uint32_t max_connections;  /* 0: 4096 */
 };
 
 struct opr_server;

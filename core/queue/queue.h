@@ -1,7 +1,7 @@
 /* Keyed work queue (client-go util/workqueue): a key is queued once, handled by one worker at a
  * time, and queued again if it came meanwhile; delayed adds; per-key exponential backoff with a
- * token bucket over all. Threads: any. Time comes from the clock seam: opr_queue_next_due_ns() tells
- * when opr_queue_tick() is due. */
+ * token bucket over all. Threads: any. Time comes from the clock seam: opr_queue_next_due_ns()
+ * tells when opr_queue_tick() is due. */
 #ifndef OPR_QUEUE_QUEUE_H
 #define OPR_QUEUE_QUEUE_H
 
@@ -16,10 +16,10 @@ struct opr_queue;
 struct opr_queue_config {
     const char *name;
     const struct opr_clock *clock;
-    uint32_t base_delay_ms;   /* 0: 5 */
-    uint32_t max_delay_ms;    /* 0: 1,000,000 */
-    uint32_t bucket_per_s;    /* 0: 10 */
-    uint32_t bucket_burst;    /* 0: 100 */
+    uint32_t base_delay_ms; /* 0: 5 */
+    uint32_t max_delay_ms;  /* 0: 1,000,000 */
+    uint32_t bucket_per_s;  /* 0: 10 */
+    uint32_t bucket_burst;  /* 0: 100 */
     /* Any thread: a key became ready, or the next due time came nearer. */
     void (*on_ready)(void *arg);
     void *arg;
@@ -39,7 +39,7 @@ uint32_t opr_queue_failures(const struct opr_queue *q, struct opr_str key);
 /* Takes a ready key, or false. Does not block. key is terminated, owned: opr_free(). */
 bool opr_queue_take(struct opr_queue *q, char **ret_key);
 void opr_queue_done(struct opr_queue *q, struct opr_str key);
-void opr_queue_tick(struct opr_queue *q);                /* moves due keys to ready */
+void opr_queue_tick(struct opr_queue *q);                  /* moves due keys to ready */
 uint64_t opr_queue_next_due_ns(const struct opr_queue *q); /* monotonic; UINT64_MAX: none */
 void opr_queue_stop(struct opr_queue *q); /* adds do nothing from now on; take gives what is left */
 struct opr_queue_stats opr_queue_stats_of(const struct opr_queue *q);

@@ -12,7 +12,8 @@
 extern "C" {
 #endif
 
-/* The policy host, given by the program (lua/policy_host.h); core does not know Lua. Threads: any. */
+/* The policy host, given by the program (lua/policy_host.h); core does not know Lua. Threads: any.
+ */
 struct opr_policy_service {
     opr_status (*load)(struct opr_policy_service *s, const char *name, struct opr_str source,
                        struct opr_error *reterr);

@@ -3,7 +3,8 @@
  * A kind is named by its group, version and kind: "v1/Pod", "apps/v1/Deployment". Reads of a
  * declared kind (controller.h) come from the cache, and show this process's own writes at once;
  * opr_get of an undeclared kind is one live GET. Results are borrowed until the reconcile returns.
- * On failure the text is opr_ctx_error(). Threads: worker. Each call has the reconcile's deadline. */
+ * On failure the text is opr_ctx_error(). Threads: worker. Each call has the reconcile's deadline.
+ */
 #ifndef OPERON_CLIENT_H
 #define OPERON_CLIENT_H
 
@@ -17,9 +18,9 @@ enum { OPR_PATCH_MERGE = 0, OPR_PATCH_JSON = 1, OPR_PATCH_STRATEGIC = 2 };
 
 /* For opr_delete(); NULL options: UID precondition of the object given, background propagation. */
 struct opr_delete_options {
-    uint32_t size;                 /* sizeof this struct */
-    const char *propagation;       /* "Background", "Foreground", "Orphan"; NULL: server's default */
-    int64_t grace_s;               /* seconds; negative: the object's own */
+    uint32_t size;           /* sizeof this struct */
+    const char *propagation; /* "Background", "Foreground", "Orphan"; NULL: server's default */
+    int64_t grace_s;         /* seconds; negative: the object's own */
     bool requires_resource_version; /* also give the object's resourceVersion as a precondition */
 };
 

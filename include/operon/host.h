@@ -84,8 +84,8 @@ struct opr_host {
     void (*batch_remove)(struct opr_batch *, const struct opr_obj *,
                          const struct opr_delete_options *);
     uint32_t (*batch_run)(struct opr_batch *);
-    opr_status (*batch_status)(const struct opr_batch *, uint32_t i,
-                               const struct opr_obj **ret_obj, const char **ret_error);
+    opr_status (*batch_status)(const struct opr_batch *, uint32_t i, const struct opr_obj **ret_obj,
+                               const char **ret_error);
 
     /* around a reconcile (reconcile.h, controller.h) */
     void (*event)(struct opr_ctx *, const struct opr_obj *about, const char *type,
@@ -107,8 +107,7 @@ struct opr_host {
     void (*policy_unload)(struct opr_ctx *, const char *name);
     opr_status (*policy_call)(struct opr_ctx *, const char *name, const char *function,
                               struct opr_doc *input, const struct opr_obj **ret_result);
-    uint32_t (*policy_list)(struct opr_ctx *, const char *function,
-                            const char *const **ret_names);
+    uint32_t (*policy_list)(struct opr_ctx *, const char *function, const char *const **ret_names);
 };
 
 /* Set once, before init, by the function that OPR_PLUGIN_ENTRY defines in each plugin. */

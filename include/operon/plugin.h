@@ -19,7 +19,7 @@ struct opr_plugin {
     /* Called once on the main thread before any controller runs. config is the plugin's part of the
      * configuration, or NULL. Both may be NULL. */
     opr_status (*init)(const struct opr_obj *config, void **ret_state);
-    void (*fini)(void *state); /* after the last reconcile returned */
+    void (*fini)(void *state);                       /* after the last reconcile returned */
     const struct opr_controller *const *controllers; /* ends with NULL */
 };
 

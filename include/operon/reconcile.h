@@ -117,8 +117,8 @@ static inline void opr_expect_lower(struct opr_ctx *c, uint32_t creates, uint32_
     opr__host->expect_lower(c, creates, deletes);
 }
 /* Adds a key to the queue of a controller of this manager (NULL: this one) after a time. */
-static inline void opr_enqueue_after(struct opr_ctx *c, const char *controller,
-                                     struct opr_key key, uint32_t ms)
+static inline void opr_enqueue_after(struct opr_ctx *c, const char *controller, struct opr_key key,
+                                     uint32_t ms)
 {
     opr__host->enqueue_after(c, controller, key, ms);
 }
