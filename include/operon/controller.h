@@ -2,7 +2,13 @@
  *
  * The declaration alone drives the watches, what the cache stores, and the RBAC rules. Threads:
  * mapping functions and predicates run on the loop: they must not block, and get no client.
- * Lifetime: declarations are static data of the plugin. */
+ * Lifetime: declarations are static data of the plugin.
+ *
+ * The kind "*" stands for every kind that can be listed, watched and deleted, found by discovery
+ * and followed as it changes (metadata only, Events left out); objects carry their apiVersion and
+ * kind. Where it is the primary, the default key is ns "GVK|NAMESPACE"
+ * ("apps/v1/ReplicaSet|default") and name the object's name, and self is the metadata object of
+ * that kind. */
 #ifndef OPERON_CONTROLLER_H
 #define OPERON_CONTROLLER_H
 

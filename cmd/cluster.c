@@ -1,0 +1,230 @@
+#include "cmd/cluster.h"
+
+#include "core/base/fs.h"
+#include "core/base/str.h"
+#include "core/json/json.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define SLOTS 32
+
+void opr_cluster_path(const struct opr_cluster *c, char path[PATH_MAX], const char *fmt, ...)
+{
+    int len = snprintf(path, PATH_MAX, "%s/", c->dir);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(path + len, PATH_MAX - (size_t)len, fmt, args);
+    va_end(args);
+}
+
+static void set_dir(struct opr_cluster *c, const char *dir)
+{
+    if (!dir) {
+        dir = getenv("OPERON_DIR");
+    }
+    char text[PATH_MAX];
+    if (!dir) {
+        const char *home = getenv("HOME");
+        snprintf(text, sizeof text, "%s/.operon", home ? home : "/tmp");
+    } else if (dir[0] == '/') {
+        snprintf(text, sizeof text, "%s", dir);
+    } else {
+        char cwd[PATH_MAX / 2];
+        snprintf(text, sizeof text, "%s/%.2000s", getcwd(cwd, sizeof cwd) ? cwd : "", dir);
+    }
+    snprintf(c->dir, sizeof c->dir, "%s", text);
+}
+
+opr_status opr_cluster_open(struct opr_cluster *c, const char *dir, struct opr_error *reterr)
+{
+    memset(c, 0, sizeof *c);
+    c->slot = -1;
+    c->nodes = 1;
+    c->node_grace_ms = 40000;
+    set_dir(c, dir);
+    char path[PATH_MAX];
+    opr_cluster_path(c, path, "cluster.json");
+    if (!opr_fs_exists(path)) {
+        return opr_error_set(reterr, OPR_E_NOT_FOUND,
+                             "no cluster in %s; start one with 'operon up'", c->dir);
+    }
+    struct opr_buf text = {0};
+    OPR_TRY(opr_fs_read(path, 65536, &text, reterr));
+    struct opr_obj *settings = NULL;
+    opr_status st = opr_json_parse(opr_buf_str(&text), &settings, reterr);
+    opr_buf_fini(&text);
+    if (st != OPR_OK) {
+        return st;
+    }
+    c->slot = opr_json_int(settings, "/slot", -1);
+    c->port = opr_json_int(settings, "/port", 0);
+    c->nodes = opr_json_int(settings, "/nodes", 1);
+    c->node_grace_ms = opr_json_int(settings, "/nodeGraceMs", c->node_grace_ms);
+    c->eviction_ms = opr_json_int(settings, "/evictionMs", 0);
+    opr_json_unref(settings);
+    return OPR_OK;
+}
+
+opr_status opr_cluster_save(const struct opr_cluster *c, struct opr_error *reterr)
+{
+    char path[PATH_MAX];
+    opr_cluster_path(c, path, "cluster.json");
+    struct opr_buf text = {0};
+    opr_buf_printf(&text,
+                   "{\"slot\":%lld,\"port\":%lld,\"nodes\":%lld,\"nodeGraceMs\":%lld,"
+                   "\"evictionMs\":%lld}\n",
+                   (long long)c->slot, (long long)c->port, (long long)c->nodes,
+                   (long long)c->node_grace_ms, (long long)c->eviction_ms);
+    opr_status st = opr_fs_write(path, opr_buf_str(&text), 0644, reterr);
+    opr_buf_fini(&text);
+    return st;
+}
+
+/* The folder where the clusters of this user on this machine share out their slots. */
+static void slot_path(char path[PATH_MAX], int64_t slot)
+{
+    const char *runtime = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
+    if (runtime) {
+        snprintf(path, PATH_MAX, "%s/operon/slot-%lld", runtime, (long long)slot);
+    } else {
+        snprintf(path, PATH_MAX, "/tmp/operon-%u/slot-%lld", (unsigned)geteuid(), (long long)slot);
+    }
+}
+
+/* A slot is free where no file names it, or where the cluster that the file names is gone. */
+static bool slot_take(const struct opr_cluster *c, int64_t slot)
+{
+    char path[PATH_MAX];
+    slot_path(path, slot);
+    struct opr_buf owner = {0};
+    bool is_ours = true;
+    if (opr_fs_exists(path) && opr_fs_read(path, PATH_MAX, &owner, NULL) == OPR_OK) {
+        struct opr_str dir = opr_str_trim(opr_buf_str(&owner));
+        char settings[PATH_MAX];
+        snprintf(settings, sizeof settings, "%.*s/cluster.json", OPR_STR_ARG(dir));
+        is_ours = opr_str_is(dir, c->dir) || !opr_fs_exists(settings);
+    }
+    opr_buf_fini(&owner);
+    return is_ours && opr_fs_write(path, opr_str_of(c->dir), 0644, NULL) == OPR_OK;
+}
+
+static opr_status take_any_slot(struct opr_cluster *c, struct opr_error *reterr)
+{
+    char lock_path[PATH_MAX];
+    slot_path(lock_path, 0);
+    *strrchr(lock_path, '/') = '\0';
+    OPR_TRY(opr_fs_mkdirs(lock_path, 0755, reterr));
+    int lock = open(lock_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX) != 0) {
+        return opr_error_set(reterr, OPR_E_IO, "can not lock %s: %m", lock_path);
+    }
+    bool is_taken = c->slot >= 0 && slot_take(c, c->slot);
+    for (int64_t slot = 0; slot < SLOTS && !is_taken; slot++) {
+        is_taken = slot_take(c, slot);
+        if (is_taken) {
+            c->slot = slot;
+        }
+    }
+    close(lock);
+    if (!is_taken) {
+        return opr_error_set(reterr, OPR_E_LIMIT,
+                             "all %d cluster slots of this machine are in use; stop one with "
+                             "'operon down --dir DIR' and remove its folder",
+                             SLOTS);
+    }
+    return OPR_OK;
+}
+
+opr_status opr_cluster_create(struct opr_cluster *c, struct opr_error *reterr)
+{
+    static const char *const folders[] = {"logs", "run", "nodes"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char path[PATH_MAX];
+        opr_cluster_path(c, path, "%s", folders[i]);
+        OPR_TRY(opr_fs_mkdirs(path, 0700, reterr));
+    }
+    OPR_TRY(take_any_slot(c, reterr));
+    return opr_cluster_save(c, reterr);
+}
+
+void opr_cluster_release(const struct opr_cluster *c)
+{
+    char path[PATH_MAX];
+    slot_path(path, c->slot);
+    (void)unlink(path); /* already gone is fine */
+}
+
+void opr_cluster_node_cidr(const struct opr_cluster *c, int64_t node, char text[32])
+{
+    snprintf(text, 32, "10.%lld.%lld.0/24", 160 + (long long)c->slot, (long long)node);
+}
+
+void opr_cluster_pod_cidr(const struct opr_cluster *c, char text[32])
+{
+    snprintf(text, 32, "10.%lld.0.0/16", 160 + (long long)c->slot);
+}
+
+void opr_cluster_service_cidr(const struct opr_cluster *c, char text[32])
+{
+    snprintf(text, 32, "10.%lld.0.0/16", 96 + (long long)c->slot);
+}
+
+void opr_cluster_cgroup(const struct opr_cluster *c, char text[32])
+{
+    snprintf(text, 32, "operon-%lld", (long long)c->slot);
+}
+
+/* Start time of a process in clock ticks since boot (proc(5), field 22 of stat); 0: no process. */
+static uint64_t start_time(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    struct opr_buf text = {0};
+    uint64_t value = 0;
+    if (opr_fs_read(path, 4096, &text, NULL) == OPR_OK) {
+        const char *p = text.data ? strrchr(text.data, ')') : NULL;
+        for (int field = 2; p && field < 22; field++) {
+            p = strchr(p + 1, ' ');
+        }
+        value = p ? strtoull(p, NULL, 10) : 0;
+    }
+    opr_buf_fini(&text);
+    return value;
+}
+
+pid_t opr_cluster_pid(const struct opr_cluster *c, const char *name)
+{
+    char path[PATH_MAX];
+    opr_cluster_path(c, path, "run/%s.pid", name);
+    struct opr_buf text = {0};
+    int pid = 0;
+    unsigned long long started = 0;
+    if (opr_fs_exists(path) && opr_fs_read(path, 128, &text, NULL) == OPR_OK && text.data &&
+        sscanf(text.data, "%d %llu", &pid, &started) != 2) {
+        pid = 0;
+    }
+    opr_buf_fini(&text);
+    return pid > 0 && kill(pid, 0) == 0 && start_time(pid) == started ? pid : 0;
+}
+
+opr_status opr_cluster_note_pid(const struct opr_cluster *c, const char *name, pid_t pid,
+                                struct opr_error *reterr)
+{
+    char path[PATH_MAX], text[64];
+    opr_cluster_path(c, path, "run/%s.pid", name);
+    snprintf(text, sizeof text, "%d %llu\n", (int)pid, (unsigned long long)start_time(pid));
+    return opr_fs_write(path, opr_str_of(text), 0644, reterr);
+}
+
+void opr_cluster_forget_pid(const struct opr_cluster *c, const char *name)
+{
+    char path[PATH_MAX];
+    opr_cluster_path(c, path, "run/%s.pid", name);
+    (void)unlink(path); /* already gone is fine */
+}

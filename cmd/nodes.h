@@ -1,0 +1,25 @@
+/* The nodes of a cluster, as 'up' and 'node' see them. Threads: main. */
+#ifndef OPR_CMD_NODES_H
+#define OPR_CMD_NODES_H
+
+#include "cmd/cluster.h"
+
+/* Each of n nodes on this machine offers the machine's CPU (they share it) and its part of the
+ * memory. */
+struct opr_node_slice {
+    uint64_t cpu_milli, memory_mib;
+};
+struct opr_node_slice opr_node_slice_of(int64_t nodes);
+
+/* Counts the Ready nodes through the cluster's kubeconfig. */
+struct opr_node_watch;
+OPR_NODISCARD opr_status opr_node_watch_new(const struct opr_cluster *c,
+                                            struct opr_node_watch **ret_watch,
+                                            struct opr_error *reterr);
+int64_t opr_node_watch_ready(struct opr_node_watch *w);
+void opr_node_watch_free(struct opr_node_watch *w);
+
+/* Stops all containers of the cluster on this machine and takes its network and cgroups away. */
+void opr_nodes_clean(const struct opr_cluster *c);
+
+#endif

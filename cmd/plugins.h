@@ -1,0 +1,17 @@
+/* Where the compiled plugins are, and loading them into a manager. Threads: main. */
+#ifndef OPR_CMD_PLUGINS_H
+#define OPR_CMD_PLUGINS_H
+
+#include "core/runtime/manager.h"
+
+/* The folder of the built-in plugins: $OPERON_PLUGINS, else plugins/ or ../lib/operon/plugins
+ * beside the program. From the arena. */
+char *opr_plugins_dir(struct opr_arena *a);
+/* A name ("deployment") becomes a file in that folder; a path (with a slash) stays. */
+char *opr_plugin_path(struct opr_arena *a, const char *name);
+/* Loads every plugin of the folder. config_of gives a plugin's JSON configuration or NULL. */
+OPR_NODISCARD opr_status opr_plugins_load_all(struct opr_manager *m,
+                                              const char *(*config_of)(void *arg, const char *name),
+                                              void *arg, struct opr_error *reterr);
+
+#endif

@@ -1,0 +1,157 @@
+/* operon run: controllers and policies against any Kubernetes, in the foreground. */
+#include "cmd/args.h"
+#include "cmd/commands.h"
+#include "cmd/plugins.h"
+#include "cmd/policies.h"
+#include "core/base/log.h"
+#include "core/client/kubeconfig.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DRAIN_MS 10000
+
+struct run_options {
+    const char *kubeconfig, *lease;
+    int64_t health_port, workers;
+    struct opr_vec plugins, policies, configs;
+};
+
+struct runner {
+    struct opr_loop *loop;
+    struct opr_manager *manager;
+    const struct run_options *options;
+    bool is_stopping;
+};
+
+static void on_stopped(void *arg)
+{
+    struct runner *r = arg;
+    opr_loop_stop(r->loop);
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct runner *r = arg;
+    if (!r->is_stopping) {
+        r->is_stopping = true;
+        opr_log(OPR_LOG_INFO, "run", "stopping", "signal=%d", signo);
+        opr_manager_stop(r->manager, DRAIN_MS, on_stopped, r);
+    }
+}
+
+/* --config NAME=JSON of a plugin, or NULL. */
+static const char *config_of(const struct run_options *options, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < options->configs.count; i++) {
+        const char *text = options->configs.items[i];
+        if (strncmp(text, name, len) == 0 && text[len] == '=') {
+            return text + len + 1;
+        }
+    }
+    return NULL;
+}
+
+static const char *config_of_plugin(void *arg, const char *name)
+{
+    return config_of(arg, name);
+}
+
+static opr_status load_plugins(struct runner *r, struct opr_error *reterr)
+{
+    struct run_options *options = (struct run_options *)(uintptr_t)r->options;
+    if (options->plugins.count == 0) {
+        return opr_plugins_load_all(r->manager, config_of_plugin, options, reterr);
+    }
+    struct opr_arena *a = opr_arena_new();
+    opr_status st = OPR_OK;
+    for (size_t i = 0; i < options->plugins.count && st == OPR_OK; i++) {
+        const char *name = options->plugins.items[i];
+        st = opr_manager_load(r->manager, opr_plugin_path(a, name), config_of(options, name),
+                              reterr);
+    }
+    opr_arena_free(a);
+    return st;
+}
+
+static int run(const struct run_options *options)
+{
+    struct opr_error err = {0};
+    struct opr_kubeconfig access = {0};
+    if (opr_kubeconfig_find(options->kubeconfig, &access, &err) != OPR_OK) {
+        return opr_cmd_fail("%s", err.message);
+    }
+    struct runner r = {.loop = opr_loop_new(), .options = options};
+    struct opr_client *client = opr_client_new(opr_transport_https_new(r.loop, access.endpoint));
+    struct opr_policies *policies = NULL;
+    char identity[128] = "operon";
+    if (gethostname(identity, 64) == 0) {
+        size_t len = strlen(identity);
+        snprintf(identity + len, sizeof identity - len, "_%d", (int)getpid());
+    }
+    int status = 0;
+    if (opr_policies_new(r.loop, (const char *const *)options->policies.items,
+                         options->policies.count, &policies, &err) == OPR_OK) {
+        struct opr_manager_config config = {
+            .loop = r.loop,
+            .client = client,
+            .clock = opr_clock_system(),
+            .policies = opr_policies_service(policies),
+            .identity = identity,
+            .lease = options->lease,
+            .workers = (uint32_t)options->workers,
+            .health_port = (uint16_t)options->health_port,
+        };
+        r.manager = opr_manager_new(&config);
+    }
+    if (r.manager && load_plugins(&r, &err) == OPR_OK) {
+        opr_loop_on_signal(r.loop, SIGTERM, on_signal, &r);
+        opr_loop_on_signal(r.loop, SIGINT, on_signal, &r);
+        opr_manager_start(r.manager);
+        opr_loop_run(r.loop);
+    } else {
+        status = opr_cmd_fail("%s", err.message);
+    }
+    opr_manager_free(r.manager);
+    opr_policies_free(policies);
+    opr_client_free(client);
+    opr_loop_free(r.loop);
+    opr_kubeconfig_fini(&access);
+    return status;
+}
+
+int opr_cmd_run(int argc, char **argv)
+{
+    struct run_options o = {0};
+    struct opr_vec rest = {0};
+    const struct opr_option options[] = {
+        {"kubeconfig", 0, OPR_OPTION_TEXT, &o.kubeconfig, "FILE",
+         "how to reach the API server (default: in-cluster, then $KUBECONFIG)"},
+        {"plugin", 0, OPR_OPTION_LIST, &o.plugins, "NAME|PATH",
+         "a built-in controller or a .so file; may be given again (default: all built-in ones)"},
+        {"config", 0, OPR_OPTION_LIST, &o.configs, "NAME=JSON", "a plugin's configuration"},
+        {"policy", 0, OPR_OPTION_LIST, &o.policies, "FILE",
+         "a Lua policy file; may be given again"},
+        {"lease", 0, OPR_OPTION_TEXT, &o.lease, "NS/NAME", "elect one leader by this Lease"},
+        {"workers", 0, OPR_OPTION_NUMBER, &o.workers, "N", "worker threads (default 4)"},
+        {"health-port", 0, OPR_OPTION_NUMBER, &o.health_port, "PORT",
+         "serve /healthz, /readyz and /metrics on 127.0.0.1"},
+        {0},
+    };
+    int status = 0;
+    if (!opr_args_parse(opr_command_find("run"), options, argc, argv, &rest, &status)) {
+        return status;
+    }
+    if (rest.count > 0) {
+        return opr_cmd_fail("run takes no argument '%s'; name plugins with --plugin",
+                            (const char *)rest.items[0]);
+    }
+    status = run(&o);
+    opr_vec_fini(&rest);
+    opr_vec_fini(&o.plugins);
+    opr_vec_fini(&o.policies);
+    opr_vec_fini(&o.configs);
+    return status;
+}

@@ -1,0 +1,331 @@
+#include "cmd/supervisor.h"
+
+#include "cmd/nodes.h"
+#include "core/base/alloc.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READY_TIMEOUT_MS 30000
+#define STOP_TIMEOUT_MS 8000
+#define RESTART_MIN_MS 200
+#define RESTART_MAX_MS 10000
+#define MAX_ARGS 64
+
+struct supervisor {
+    const struct opr_supervisor_config *config;
+    struct opr_cluster *cluster;
+    pid_t plane; /* control plane; 0: not running */
+    pid_t agents[OPR_CLUSTER_MAX_NODES];
+    int signals;         /* signalfd */
+    int ready_fd;        /* read end; -1: none */
+    uint64_t restart_ns; /* when the control plane is started again */
+    uint32_t restart_ms;
+    bool is_stopping;
+};
+
+static uint64_t now_ns(void)
+{
+    return opr_clock_mono_ns(opr_clock_system());
+}
+
+/* Forks and runs this program with other arguments, output appended to a log file. keep_fd (or -1)
+ * stays open in the child. */
+static pid_t spawn(const struct opr_cluster *c, const char *log, char *const argv[], int keep_fd,
+                   struct opr_error *reterr)
+{
+    char path[PATH_MAX];
+    opr_cluster_path(c, path, "logs/%s.log", log);
+    int out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pid_t pid = out >= 0 && null >= 0 ? fork() : -1;
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        dup2(null, 0);
+        dup2(out, 1);
+        dup2(out, 2);
+        if (keep_fd >= 0) {
+            fcntl(keep_fd, F_SETFD, 0);
+        }
+        setsid();
+        execv("/proc/self/exe", argv);
+        _exit(127);
+    }
+    if (pid < 0) {
+        (void)opr_error_set(reterr, OPR_E_IO, "can not start %s (log %s): %m", argv[1], path);
+    }
+    close(out);
+    close(null);
+    return pid;
+}
+
+static bool start_plane(struct supervisor *s, struct opr_error *reterr)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        (void)opr_error_set(reterr, OPR_E_IO, "can not make a pipe: %m");
+        return false;
+    }
+    char port[16], fd[16];
+    snprintf(port, sizeof port, "%lld", (long long)s->cluster->port);
+    snprintf(fd, sizeof fd, "%d", fds[1]);
+    char *argv[MAX_ARGS] = {"operon",        "apiserver",  "--dir", s->cluster->dir, "--port", port,
+                            "--controllers", "--ready-fd", fd};
+    size_t n = 9;
+    for (size_t i = 0; i < s->config->policy_count && n + 2 < MAX_ARGS; i++) {
+        argv[n++] = "--policy";
+        argv[n++] = (char *)(uintptr_t)s->config->policy_files[i];
+    }
+    s->plane = spawn(s->cluster, "apiserver", argv, fds[1], reterr);
+    close(fds[1]);
+    s->ready_fd = fds[0];
+    return s->plane > 0 &&
+           opr_cluster_note_pid(s->cluster, "apiserver", s->plane, reterr) == OPR_OK;
+}
+
+pid_t opr_supervisor_start_node(const struct opr_cluster *c, int64_t node, struct opr_error *reterr)
+{
+    char name[32], dir[PATH_MAX], kubeconfig[PATH_MAX + 16], pods[32], all_pods[32], services[32];
+    char cgroup[32], lease[32], cpu[32], memory[32];
+    snprintf(name, sizeof name, "node-%lld", (long long)node);
+    opr_cluster_path(c, dir, "nodes/%s", name);
+    snprintf(kubeconfig, sizeof kubeconfig, "%s/kubeconfig", dir);
+    opr_cluster_node_cidr(c, node, pods);
+    opr_cluster_pod_cidr(c, all_pods);
+    opr_cluster_service_cidr(c, services);
+    opr_cluster_cgroup(c, cgroup);
+    /* A quarter of the grace, as the kubelet's 10 s of 40 s. */
+    snprintf(lease, sizeof lease, "%lldms", (long long)(c->node_grace_ms / 4));
+    struct opr_node_slice slice = opr_node_slice_of(c->nodes);
+    snprintf(cpu, sizeof cpu, "%llu", (unsigned long long)slice.cpu_milli);
+    snprintf(memory, sizeof memory, "%llu", (unsigned long long)slice.memory_mib);
+    char *argv[] = {"operon",
+                    "agent",
+                    "--kubeconfig",
+                    kubeconfig,
+                    "--node-name",
+                    name,
+                    "--dir",
+                    dir,
+                    "--pod-cidr",
+                    pods,
+                    "--cluster-cidr",
+                    all_pods,
+                    "--service-cidr",
+                    services,
+                    "--cgroup-parent",
+                    cgroup,
+                    "--lease-period",
+                    lease,
+                    "--cpu-milli",
+                    cpu,
+                    "--memory-mib",
+                    memory,
+                    NULL};
+    pid_t pid = spawn(c, name, argv, -1, reterr);
+    if (pid > 0 && opr_cluster_note_pid(c, name, pid, reterr) != OPR_OK) {
+        kill(pid, SIGKILL);
+        pid = -1;
+    }
+    return pid;
+}
+
+static void on_child(struct supervisor *s, pid_t pid, int status)
+{
+    if (pid == s->plane) {
+        s->plane = 0;
+        opr_cluster_forget_pid(s->cluster, "apiserver");
+        if (!s->is_stopping) {
+            s->restart_ms = s->restart_ms ? s->restart_ms * 2 : RESTART_MIN_MS;
+            s->restart_ms = s->restart_ms > RESTART_MAX_MS ? RESTART_MAX_MS : s->restart_ms;
+            s->restart_ns = now_ns() + (uint64_t)s->restart_ms * 1000000;
+            opr_log(OPR_LOG_WARN, "up", "control plane ended, starting it again",
+                    "status=%d after_ms=%u", status, s->restart_ms);
+        }
+    }
+    for (int64_t i = 0; i < s->cluster->nodes; i++) {
+        if (pid == s->agents[i]) {
+            s->agents[i] = 0;
+            if (!s->is_stopping) {
+                opr_log(OPR_LOG_WARN, "up", "node agent ended", "node=node-%lld status=%d",
+                        (long long)i + 1, status);
+            }
+        }
+    }
+}
+
+static void reap(struct supervisor *s)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        on_child(s, pid, status);
+    }
+}
+
+/* Waits for a signal or a readable fd for at most ms; true: fd is readable or at its end. */
+static bool wait_for(struct supervisor *s, int fd, int ms)
+{
+    struct pollfd fds[2] = {{.fd = s->signals, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    (void)poll(fds, fd >= 0 ? 2 : 1, ms);
+    if (fds[0].revents & POLLIN) {
+        struct signalfd_siginfo info;
+        while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+            if (info.ssi_signo == SIGCHLD) {
+                reap(s);
+            } else {
+                s->is_stopping = true;
+            }
+        }
+    }
+    return fd >= 0 && fds[1].revents != 0;
+}
+
+/* Reads "ready PORT" from the control plane. */
+static opr_status await_plane(struct supervisor *s, struct opr_error *reterr)
+{
+    uint64_t until = now_ns() + (uint64_t)READY_TIMEOUT_MS * 1000000;
+    while (!s->is_stopping && s->plane && now_ns() < until) {
+        if (!wait_for(s, s->ready_fd, 100)) {
+            continue;
+        }
+        char text[64] = "";
+        ssize_t len = read(s->ready_fd, text, sizeof text - 1);
+        close(s->ready_fd);
+        s->ready_fd = -1;
+        long long port = 0;
+        if (len > 0 && sscanf(text, "ready %lld", &port) == 1) {
+            s->cluster->port = port;
+            return opr_cluster_save(s->cluster, reterr);
+        }
+        break;
+    }
+    return opr_error_set(reterr, OPR_E_IO,
+                         "the control plane did not become ready; its log is %s/logs/apiserver.log",
+                         s->cluster->dir);
+}
+
+static opr_status await_nodes(struct supervisor *s, struct opr_error *reterr)
+{
+    struct opr_node_watch *w = NULL;
+    OPR_TRY(opr_node_watch_new(s->cluster, &w, reterr));
+    uint64_t until = now_ns() + (uint64_t)READY_TIMEOUT_MS * 1000000;
+    opr_status st = OPR_E_TIMEOUT;
+    while (!s->is_stopping && now_ns() < until) {
+        if (opr_node_watch_ready(w) >= s->cluster->nodes) {
+            st = OPR_OK;
+            break;
+        }
+        (void)wait_for(s, -1, 10);
+    }
+    opr_node_watch_free(w);
+    if (st != OPR_OK) {
+        return opr_error_set(reterr, st,
+                             "the nodes did not become Ready; their logs are in %s/logs",
+                             s->cluster->dir);
+    }
+    return OPR_OK;
+}
+
+static opr_status bring_up(struct supervisor *s, struct opr_error *reterr)
+{
+    if (!start_plane(s, reterr)) {
+        return OPR_E_IO;
+    }
+    OPR_TRY(await_plane(s, reterr));
+    for (int64_t i = 0; i < s->cluster->nodes; i++) {
+        s->agents[i] = opr_supervisor_start_node(s->cluster, i + 1, reterr);
+        if (s->agents[i] < 0) {
+            return OPR_E_IO;
+        }
+    }
+    return await_nodes(s, reterr);
+}
+
+static bool any_child(const struct supervisor *s)
+{
+    bool any = s->plane > 0;
+    for (int64_t i = 0; i < s->cluster->nodes; i++) {
+        any = any || s->agents[i] > 0;
+    }
+    return any;
+}
+
+static void signal_children(const struct supervisor *s, int signo)
+{
+    for (int64_t i = 0; i < s->cluster->nodes; i++) {
+        if (s->agents[i] > 0) {
+            kill(s->agents[i], signo);
+        }
+    }
+    if (s->plane > 0) {
+        kill(s->plane, signo);
+    }
+}
+
+static void stop_children(struct supervisor *s)
+{
+    s->is_stopping = true;
+    signal_children(s, SIGTERM);
+    uint64_t until = now_ns() + (uint64_t)STOP_TIMEOUT_MS * 1000000;
+    while (any_child(s) && now_ns() < until) {
+        (void)wait_for(s, -1, 50);
+        reap(s);
+    }
+    signal_children(s, SIGKILL);
+}
+
+static void supervise(struct supervisor *s)
+{
+    struct opr_error err = {0};
+    while (!s->is_stopping) {
+        int ms = s->plane ? 60000 : (int)s->restart_ms;
+        if (wait_for(s, s->ready_fd, ms) && s->ready_fd >= 0) {
+            close(s->ready_fd);
+            s->ready_fd = -1;
+            s->restart_ms = 0;
+        }
+        if (!s->is_stopping && !s->plane && now_ns() >= s->restart_ns && !start_plane(s, &err)) {
+            opr_log(OPR_LOG_ERROR, "up", "can not start the control plane", "error=\"%s\"",
+                    err.message);
+        }
+    }
+}
+
+int opr_supervisor_run(const struct opr_supervisor_config *config)
+{
+    struct supervisor s = {.config = config, .cluster = config->cluster, .ready_fd = -1};
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    s.signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    struct opr_error err = {0};
+    opr_status st = bring_up(&s, &err);
+    config->on_ready(config->arg, st == OPR_OK ? NULL : &err);
+    if (st == OPR_OK) {
+        supervise(&s);
+    }
+    stop_children(&s);
+    for (int64_t i = 0; i < s.cluster->nodes; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "node-%lld", (long long)i + 1);
+        opr_cluster_forget_pid(s.cluster, name);
+    }
+    opr_cluster_forget_pid(s.cluster, "apiserver");
+    close(s.signals);
+    return st == OPR_OK ? 0 : 1;
+}

@@ -1,0 +1,252 @@
+/* operon up and operon down. */
+#include "cmd/args.h"
+#include "cmd/commands.h"
+#include "cmd/nodes.h"
+#include "cmd/supervisor.h"
+#include "core/base/clock.h"
+#include "core/base/str.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DEFAULT_PORT 7443
+#define STOP_WAIT_MS 20000
+
+struct up {
+    struct opr_cluster cluster;
+    struct opr_vec policies;
+    uint64_t started_ns;
+    int report_fd; /* --detach: the parent waits there; -1: foreground */
+};
+
+static void print_ready(const struct up *u)
+{
+    uint64_t ms = (opr_clock_mono_ns(opr_clock_system()) - u->started_ns) / 1000000;
+    printf("Ready in %llu ms: API server on https://127.0.0.1:%lld, %lld node%s.\n"
+           "  kubeconfig  %s/kubeconfig\n"
+           "  try         operon get nodes --dir %s\n"
+           "              kubectl --kubeconfig %s/kubeconfig get nodes\n"
+           "  stop        operon down --dir %s\n",
+           (unsigned long long)ms, (long long)u->cluster.port, (long long)u->cluster.nodes,
+           u->cluster.nodes == 1 ? "" : "s", u->cluster.dir, u->cluster.dir, u->cluster.dir,
+           u->cluster.dir);
+    if (geteuid() != 0) {
+        printf(
+            "Not root: Pods share the host's network and file system, Services have no address,\n"
+            "and there are no eBPF measurements. Run as root for the rest.\n");
+    }
+    fflush(stdout);
+}
+
+static void on_ready(void *arg, const struct opr_error *err)
+{
+    struct up *u = arg;
+    if (u->report_fd >= 0) {
+        char text[640];
+        int len = err ? snprintf(text, sizeof text, "%s", err->message)
+                      : snprintf(text, sizeof text, "ready %lld", (long long)u->cluster.port);
+        (void)!write(u->report_fd, text, (size_t)len); /* the parent may be gone */
+        close(u->report_fd);
+        u->report_fd = -1;
+    } else if (err) {
+        fprintf(stderr, "operon: %s\n", err->message);
+    } else {
+        print_ready(u);
+    }
+}
+
+static int run_here(struct up *u)
+{
+    struct opr_error err = {0};
+    if (opr_cluster_note_pid(&u->cluster, "up", getpid(), &err) != OPR_OK) {
+        return opr_cmd_fail("%s", err.message);
+    }
+    struct opr_supervisor_config config = {
+        .cluster = &u->cluster,
+        .policy_files = (const char *const *)u->policies.items,
+        .policy_count = u->policies.count,
+        .on_ready = on_ready,
+        .arg = u,
+    };
+    int status = opr_supervisor_run(&config);
+    opr_nodes_clean(&u->cluster);
+    opr_cluster_forget_pid(&u->cluster, "up");
+    return status;
+}
+
+/* The parent's side of --detach: waits for the child's word. */
+static int await_child(struct up *u, int fd)
+{
+    char text[640] = "";
+    size_t len = 0;
+    for (ssize_t n;
+         len < sizeof text - 1 && (n = read(fd, text + len, sizeof text - 1 - len)) > 0;) {
+        len += (size_t)n;
+    }
+    close(fd);
+    long long port = 0;
+    if (sscanf(text, "ready %lld", &port) == 1) {
+        u->cluster.port = port;
+        print_ready(u);
+        return 0;
+    }
+    return opr_cmd_fail("%s", len ? text : "the cluster ended while starting; see its logs");
+}
+
+static int run_detached(struct up *u)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return opr_cmd_fail("can not make a pipe: %m");
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        return opr_cmd_fail("can not fork: %m");
+    }
+    if (pid > 0) {
+        close(fds[1]);
+        return await_child(u, fds[0]);
+    }
+    close(fds[0]);
+    u->report_fd = fds[1];
+    setsid();
+    char path[PATH_MAX];
+    opr_cluster_path(&u->cluster, path, "logs/up.log");
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(null, 0);
+    dup2(log, 1);
+    dup2(log, 2);
+    return run_here(u);
+}
+
+/* Flags given now replace the settings of an earlier start. */
+static int prepare(struct up *u, const char *dir, int64_t nodes, int64_t port, int64_t grace_ms,
+                   int64_t eviction_ms)
+{
+    struct opr_error err = {0};
+    opr_status st = opr_cluster_open(&u->cluster, dir, &err);
+    if (st != OPR_OK && st != OPR_E_NOT_FOUND) {
+        return opr_cmd_fail("%s", err.message);
+    }
+    if (opr_cluster_pid(&u->cluster, "up")) {
+        return opr_cmd_fail("a cluster runs in %s already; 'operon down --dir %s' stops it",
+                            u->cluster.dir, u->cluster.dir);
+    }
+    if (nodes > OPR_CLUSTER_MAX_NODES || nodes == 0) {
+        return opr_cmd_fail("--nodes takes 1 to %d", OPR_CLUSTER_MAX_NODES);
+    }
+    u->cluster.nodes = nodes > 0 ? nodes : u->cluster.nodes;
+    u->cluster.node_grace_ms = grace_ms > 0 ? grace_ms : u->cluster.node_grace_ms;
+    u->cluster.eviction_ms = eviction_ms >= 0 ? eviction_ms : u->cluster.eviction_ms;
+    if (port > 65535) {
+        return opr_cmd_fail("--port takes 0 to 65535");
+    }
+    if (port >= 0) {
+        u->cluster.port = port;
+    }
+    if (opr_cluster_create(&u->cluster, &err) != OPR_OK) {
+        return opr_cmd_fail("%s", err.message);
+    }
+    if (u->cluster.port == 0 && port < 0) {
+        u->cluster.port = DEFAULT_PORT + u->cluster.slot;
+    }
+    return 0;
+}
+
+int opr_cmd_up(int argc, char **argv)
+{
+    const char *dir = NULL;
+    int64_t nodes = -1, port = -1, grace_ms = -1, eviction_ms = -1;
+    bool is_detached = false;
+    struct opr_vec rest = {0};
+    struct up u = {.report_fd = -1, .started_ns = opr_clock_mono_ns(opr_clock_system())};
+    const struct opr_option options[] = {
+        {"dir", 'd', OPR_OPTION_TEXT, &dir, "DIR",
+         "where everything is kept (default $OPERON_DIR, else ~/.operon)"},
+        {"nodes", 'n', OPR_OPTION_NUMBER, &nodes, "N", "nodes on this machine (default 1)"},
+        {"port", 'p', OPR_OPTION_NUMBER, &port, "PORT",
+         "HTTPS port on 127.0.0.1 (default 7443 and up; 0: any free one)"},
+        {"detach", 0, OPR_OPTION_FLAG, &is_detached, NULL, "return once Ready"},
+        {"node-grace", 0, OPR_OPTION_DURATION, &grace_ms, "TIME",
+         "silence until a node counts as dead (default 40s)"},
+        {"eviction", 0, OPR_OPTION_DURATION, &eviction_ms, "TIME",
+         "longest time that Pods stay on a dead node (default: their tolerations, 300s)"},
+        {"policy", 0, OPR_OPTION_LIST, &u.policies, "FILE",
+         "a Lua policy file; may be given again"},
+        {0},
+    };
+    int status = 0;
+    if (!opr_args_parse(opr_command_find("up"), options, argc, argv, &rest, &status)) {
+        return status;
+    }
+    if (rest.count > 0) {
+        return opr_cmd_fail("up takes no argument '%s'", (const char *)rest.items[0]);
+    }
+    status = prepare(&u, dir, nodes, port, grace_ms, eviction_ms);
+    if (status == 0) {
+        status = is_detached ? run_detached(&u) : run_here(&u);
+    }
+    opr_vec_fini(&u.policies);
+    opr_vec_fini(&rest);
+    return status;
+}
+
+static bool await_gone(const struct opr_cluster *c, const char *name, int ms)
+{
+    for (; opr_cluster_pid(c, name) && ms > 0; ms -= 20) {
+        usleep(20000);
+    }
+    return !opr_cluster_pid(c, name);
+}
+
+/* What a killed supervisor left running. */
+static void kill_leftovers(const struct opr_cluster *c)
+{
+    char name[32] = "apiserver";
+    for (int64_t i = 0; i <= OPR_CLUSTER_MAX_NODES; i++) {
+        if (i > 0) {
+            snprintf(name, sizeof name, "node-%lld", (long long)i);
+        }
+        pid_t pid = opr_cluster_pid(c, name);
+        if (pid) {
+            kill(pid, SIGKILL);
+        }
+        opr_cluster_forget_pid(c, name);
+    }
+}
+
+int opr_cmd_down(int argc, char **argv)
+{
+    const char *dir = NULL;
+    struct opr_vec rest = {0};
+    const struct opr_option options[] = {
+        {"dir", 'd', OPR_OPTION_TEXT, &dir, "DIR", "the cluster's folder"},
+        {0},
+    };
+    int status = 0;
+    if (!opr_args_parse(opr_command_find("down"), options, argc, argv, &rest, &status)) {
+        return status;
+    }
+    struct opr_cluster c;
+    struct opr_error err = {0};
+    if (opr_cluster_open(&c, dir, &err) != OPR_OK) {
+        return opr_cmd_fail("%s", err.message);
+    }
+    pid_t pid = opr_cluster_pid(&c, "up");
+    if (pid) {
+        kill(pid, SIGTERM);
+        if (!await_gone(&c, "up", STOP_WAIT_MS)) {
+            kill(pid, SIGKILL);
+        }
+    }
+    kill_leftovers(&c);
+    opr_nodes_clean(&c);
+    opr_cluster_forget_pid(&c, "up");
+    opr_cluster_release(&c);
+    printf("Stopped. Its data stays in %s; 'operon up --dir %s' starts it again.\n", c.dir, c.dir);
+    return 0;
+}
