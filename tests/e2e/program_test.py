@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""The program itself: start, size, two clusters side by side, bad input."""
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from cluster import OPERON, Cluster  # noqa: E402
+
+
+class Program(unittest.TestCase):
+    def test_up_is_quick_and_small(self):
+        c = Cluster(1)
+        try:
+            seconds = c.up()
+            memory = c.memory_mib()
+            print(f"Ready in {seconds:.2f} s, {memory:.1f} MiB in all processes")
+            self.assertLess(memory, 60)
+        finally:
+            c.down()
+
+    def test_two_clusters_side_by_side(self):
+        a, b = Cluster(1), Cluster(1)
+        try:
+            a.up()
+            b.up()
+            a.operon("apply", "-f", "-", text="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: only-a}\n")
+            self.assertEqual("only-a", a.get("configmap", "only-a")["metadata"]["name"])
+            self.assertIn("not found", self.fails(b, "get", "configmap", "only-a"))
+            again = subprocess.run([OPERON, "up", "--dir", a.dir], capture_output=True, text=True)
+            self.assertEqual(1, again.returncode)
+            self.assertIn("runs in", again.stderr)
+        finally:
+            a.down()
+            b.down()
+
+    def fails(self, cluster, *args):
+        done = subprocess.run([OPERON, *args, "--dir", cluster.dir], capture_output=True, text=True)
+        self.assertNotEqual(0, done.returncode)
+        return done.stderr
+
+    def test_bad_words_name_the_nearest(self):
+        for words, near in ((["upp"], "did you mean 'up'"), (["up", "--node", "3"], "did you mean --nodes"),
+                            (["get", "pods", "-o", "yml", "--dir", "/nonexistent"], "yaml"),
+                            (["up", "--nodes", "many"], "whole number")):
+            done = subprocess.run([OPERON, *words], capture_output=True, text=True)
+            self.assertNotEqual(0, done.returncode, words)
+            self.assertIn(near, done.stderr)
+
+    def test_help_of_every_command(self):
+        listing = subprocess.run([OPERON, "--help"], capture_output=True, text=True).stdout
+        names = [line.split()[0] for line in listing.split("\n") if line.startswith("  ")]
+        self.assertIn("up", names)
+        for name in names:
+            if name != "version":
+                text = subprocess.run([OPERON, name, "--help"], capture_output=True, text=True)
+                self.assertEqual(0, text.returncode, name)
+                self.assertIn(f"usage: operon {name}", text.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
