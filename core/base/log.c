@@ -1,0 +1,80 @@
+#include "core/base/log.h"
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static atomic_int lowest = OPR_LOG_INFO;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the sink */
+static void (*sink)(void *arg, int32_t level, const char *line);
+static void *sink_arg;
+
+void opr_log_set_level(int32_t level)
+{
+    atomic_store(&lowest, level);
+}
+
+bool opr_log_enabled(int32_t level)
+{
+    return level >= atomic_load(&lowest);
+}
+
+void opr_log_set_sink(void (*fn)(void *arg, int32_t level, const char *line), void *arg)
+{
+    pthread_mutex_lock(&lock);
+    sink = fn;
+    sink_arg = arg;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A line is one record: what would break it becomes a space. */
+static void flatten(struct opr_buf *line)
+{
+    for (size_t i = 0; i < line->len; i++) {
+        if ((unsigned char)line->data[i] < 0x20) {
+            line->data[i] = ' ';
+        }
+    }
+}
+
+static void emit(int32_t level, struct opr_buf *line)
+{
+    pthread_mutex_lock(&lock);
+    if (sink) {
+        sink(sink_arg, level, line->data);
+    } else {
+        opr_buf_add_char(line, '\n');
+        (void)!write(STDERR_FILENO, line->data, line->len); /* there is no better place to say it */
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void opr_log(int32_t level, const char *area, const char *message, const char *facts, ...)
+{
+    static const char *const names[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
+    if (!opr_log_enabled(level)) {
+        return;
+    }
+    int64_t now = opr_clock_wall_ms(opr_clock_system());
+    char time[OPR_TIME_TEXT_MAX];
+    opr_time_format(now, time);
+    struct opr_buf line = {0};
+    opr_buf_printf(&line, "%.19s.%03dZ %s %s  %s", time, (int)(now % 1000), names[level & 3], area,
+                   message);
+    if (facts) {
+        char text[2048];
+        va_list args;
+        va_start(args, facts);
+        vsnprintf(text, sizeof text, facts, args);
+        va_end(args);
+        opr_buf_printf(&line, "  %s", text);
+    }
+    flatten(&line);
+    emit(level, &line);
+    opr_buf_fini(&line);
+}
