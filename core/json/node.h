@@ -1,0 +1,42 @@
+/* The inside of a packed value: one block of a header, nodes of 16 bytes, and text. Children follow
+ * their parent in the array; a member's name is a string node directly before its value. */
+#ifndef OPR_JSON_NODE_H
+#define OPR_JSON_NODE_H
+
+#include "core/json/json.h"
+
+#include <stdatomic.h>
+
+struct opr_obj {
+    uint32_t head; /* index << 5 | is_member << 4 | is_last << 3 | type */
+    uint32_t text; /* offset of a string or number in the text; 1 or 0 of a boolean */
+    uint32_t len;  /* bytes of text; members or elements */
+    uint32_t skip; /* index of the first node after this value */
+};
+
+struct opr__block {
+    atomic_uint refs;
+    uint32_t nodes;
+    uint32_t text_len;
+    uint32_t reserved; /* keeps the nodes 16-byte aligned */
+    struct opr_obj node[];
+};
+
+#define OPR__NODE_TYPE(n) ((int32_t)((n)->head & 7u))
+#define OPR__NODE_LAST 8u
+#define OPR__NODE_MEMBER 16u
+#define OPR__NODE_INDEX(n) ((n)->head >> 5)
+#define OPR__NODES_MAX (1u << 27)
+
+static inline const struct opr__block *opr__block_of(const struct opr_obj *n)
+{
+    const struct opr_obj *first = n - OPR__NODE_INDEX(n);
+    return (const struct opr__block *)(const void *)((const char *)first -
+                                                     offsetof(struct opr__block, node));
+}
+static inline const char *opr__text_of(const struct opr__block *b)
+{
+    return (const char *)(b->node + b->nodes);
+}
+
+#endif

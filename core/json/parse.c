@@ -1,0 +1,423 @@
+/* Text to a packed value: one validating pass (RFC 8259). */
+#include "core/json/node.h"
+
+#include "core/base/alloc.h"
+#include "core/base/map.h"
+#include "core/base/str.h"
+
+#define TEXT_MAX ((size_t)1 << 30)
+#define SMALL_OBJECT 16
+
+struct parser {
+    struct opr_str in;
+    size_t at;
+    struct opr_obj *nodes; /* owned */
+    size_t count, cap;
+    struct opr_buf text; /* owned */
+    unsigned depth;
+    struct opr_error *reterr;
+};
+
+static opr_status fail(struct parser *p, const char *expected)
+{
+    if (p->at >= p->in.len) {
+        return opr_error_set(p->reterr, OPR_E_INVALID,
+                             "invalid JSON: it ends at byte %zu, expected %s", p->at, expected);
+    }
+    return opr_error_set(p->reterr, OPR_E_INVALID, "invalid JSON at byte %zu: expected %s", p->at,
+                         expected);
+}
+
+static void skip_space(struct parser *p)
+{
+    while (p->at < p->in.len) {
+        char c = p->in.ptr[p->at];
+        if (c != ' ' && c != '\n' && c != '\t' && c != '\r') {
+            break;
+        }
+        p->at++;
+    }
+}
+
+static char peek(const struct parser *p)
+{
+    return p->at < p->in.len ? p->in.ptr[p->at] : '\0';
+}
+
+static opr_status add_node(struct parser *p, int32_t type, uint32_t flags, size_t *ret_index)
+{
+    if (p->count == p->cap) {
+        size_t cap = p->cap ? p->cap * 2 : 32;
+        struct opr_obj *grown =
+            p->count < OPR__NODES_MAX ? opr_realloc_try(p->nodes, cap * sizeof *p->nodes) : NULL;
+        if (!grown) {
+            return opr_error_set(p->reterr, OPR_E_NOMEM, "no memory for a JSON value");
+        }
+        p->nodes = grown;
+        p->cap = cap;
+    }
+    *ret_index = p->count++;
+    p->nodes[*ret_index] = (struct opr_obj){
+        .head = (uint32_t)*ret_index << 5 | flags | (uint32_t)type,
+        .text = (uint32_t)p->text.len,
+        .skip = (uint32_t)p->count,
+    };
+    return OPR_OK;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static bool parse_hex4(struct parser *p, uint32_t *ret_code)
+{
+    uint32_t code = 0;
+    if (p->in.len - p->at < 4) {
+        return false;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        int digit = hex_digit(p->in.ptr[p->at + i]);
+        if (digit < 0) {
+            return false;
+        }
+        code = code << 4 | (uint32_t)digit;
+    }
+    p->at += 4;
+    *ret_code = code;
+    return true;
+}
+
+static void add_utf8(struct opr_buf *b, uint32_t code)
+{
+    if (code < 0x80) {
+        opr_buf_add_char(b, (char)code);
+        return;
+    }
+    if (code < 0x800) {
+        opr_buf_add_char(b, (char)(0xc0 | code >> 6));
+    } else if (code < 0x10000) {
+        opr_buf_add_char(b, (char)(0xe0 | code >> 12));
+        opr_buf_add_char(b, (char)(0x80 | (code >> 6 & 63)));
+    } else {
+        opr_buf_add_char(b, (char)(0xf0 | code >> 18));
+        opr_buf_add_char(b, (char)(0x80 | (code >> 12 & 63)));
+        opr_buf_add_char(b, (char)(0x80 | (code >> 6 & 63)));
+    }
+    opr_buf_add_char(b, (char)(0x80 | (code & 63)));
+}
+
+/* After "\u". A lone surrogate becomes U+FFFD, as Go's decoder reads it. */
+static opr_status parse_unicode(struct parser *p)
+{
+    uint32_t code, low;
+    if (!parse_hex4(p, &code)) {
+        return fail(p, "four hexadecimal digits");
+    }
+    if (code >= 0xd800 && code < 0xdc00 && p->in.len - p->at >= 6 && p->in.ptr[p->at] == '\\' &&
+        p->in.ptr[p->at + 1] == 'u') {
+        size_t before = p->at;
+        p->at += 2;
+        if (!parse_hex4(p, &low)) {
+            return fail(p, "four hexadecimal digits");
+        }
+        if (low >= 0xdc00 && low < 0xe000) {
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        } else {
+            p->at = before;
+        }
+    }
+    add_utf8(&p->text, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
+    return OPR_OK;
+}
+
+static opr_status parse_escape(struct parser *p)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    char c = peek(p);
+    const char *found = c ? strchr(from, c) : NULL;
+    if (found) {
+        p->at++;
+        opr_buf_add_char(&p->text, to[found - from]);
+        return OPR_OK;
+    }
+    if (c != 'u') {
+        return fail(p, "an escape: one of \"\\/bfnrtu");
+    }
+    p->at++;
+    return parse_unicode(p);
+}
+
+/* Length of the plain run at the position: no quote, backslash, control or invalid UTF-8. */
+static size_t plain_run(const struct parser *p)
+{
+    const unsigned char *s = (const unsigned char *)p->in.ptr + p->at;
+    size_t left = p->in.len - p->at, n = 0;
+    while (n < left) {
+        unsigned char c = s[n];
+        if (c < 0x80) {
+            if (c < 0x20 || c == '"' || c == '\\') {
+                break;
+            }
+            n++;
+            continue;
+        }
+        size_t len = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+        bool is_good = len > 0 && len <= left - n;
+        for (size_t i = 1; is_good && i < len; i++) {
+            is_good = (s[n + i] & 0xc0) == 0x80;
+        }
+        if (!is_good || (c == 0xe0 && s[n + 1] < 0xa0) || (c == 0xed && s[n + 1] > 0x9f) ||
+            (c == 0xf0 && s[n + 1] < 0x90) || (c == 0xf4 && s[n + 1] > 0x8f)) {
+            break;
+        }
+        n += len;
+    }
+    return n;
+}
+
+static opr_status parse_string(struct parser *p, uint32_t flags)
+{
+    size_t index;
+    OPR_TRY(add_node(p, OPR_TYPE_STRING, flags, &index));
+    size_t begin = p->text.len;
+    p->at++;
+    for (;;) {
+        size_t run = plain_run(p);
+        opr_buf_add(&p->text, p->in.ptr + p->at, run);
+        p->at += run;
+        if (peek(p) == '"' && p->at < p->in.len) {
+            break;
+        }
+        if (peek(p) != '\\') {
+            return fail(p, "the end of a string, with no control character and valid UTF-8 in it");
+        }
+        p->at++;
+        OPR_TRY(parse_escape(p));
+    }
+    p->at++;
+    p->nodes[index].len = (uint32_t)(p->text.len - begin);
+    opr_buf_add_char(&p->text, '\0');
+    return OPR_OK;
+}
+
+static size_t digits(struct parser *p)
+{
+    size_t begin = p->at;
+    while (peek(p) >= '0' && peek(p) <= '9') {
+        p->at++;
+    }
+    return p->at - begin;
+}
+
+static opr_status parse_number(struct parser *p, uint32_t flags)
+{
+    size_t index, begin = p->at;
+    OPR_TRY(add_node(p, OPR_TYPE_NUMBER, flags, &index));
+    if (peek(p) == '-') {
+        p->at++;
+    }
+    if (peek(p) == '0') {
+        p->at++;
+    } else if (digits(p) == 0) {
+        return fail(p, "a value");
+    }
+    if (peek(p) == '.') {
+        p->at++;
+        if (digits(p) == 0) {
+            return fail(p, "a digit");
+        }
+    }
+    if (peek(p) == 'e' || peek(p) == 'E') {
+        p->at++;
+        if (peek(p) == '+' || peek(p) == '-') {
+            p->at++;
+        }
+        if (digits(p) == 0) {
+            return fail(p, "a digit");
+        }
+    }
+    p->nodes[index].len = (uint32_t)(p->at - begin);
+    opr_buf_add(&p->text, p->in.ptr + begin, p->at - begin);
+    opr_buf_add_char(&p->text, '\0');
+    return OPR_OK;
+}
+
+static opr_status parse_word(struct parser *p, const char *word, int32_t type, uint32_t value,
+                             uint32_t flags)
+{
+    size_t index, len = strlen(word);
+    if (p->in.len - p->at < len || memcmp(p->in.ptr + p->at, word, len) != 0) {
+        return fail(p, "a value");
+    }
+    OPR_TRY(add_node(p, type, flags, &index));
+    p->nodes[index].text = value;
+    p->at += len;
+    return OPR_OK;
+}
+
+static opr_status parse_value(struct parser *p, uint32_t flags);
+
+static struct opr_str name_at(const struct parser *p, size_t index)
+{
+    return opr_str_n(p->text.data + p->nodes[index].text, p->nodes[index].len);
+}
+
+static opr_status duplicate(struct parser *p, struct opr_str name)
+{
+    return opr_error_set(p->reterr, OPR_E_INVALID, "invalid JSON: duplicate member \"%.*s\"",
+                         OPR_STR_ARG(name));
+}
+
+/* Names in the object whose node is at index are all different. */
+static opr_status check_names(struct parser *p, size_t object)
+{
+    struct opr_str small[SMALL_OBJECT];
+    size_t seen = 0, end = p->count;
+    struct opr_map *names = p->nodes[object].len > SMALL_OBJECT ? opr_map_new() : NULL;
+    opr_status st = OPR_OK;
+    for (size_t i = object + 1; i < end && st == OPR_OK; i = p->nodes[i + 1].skip) {
+        struct opr_str name = name_at(p, i);
+        if (names) {
+            st = opr_map_put(names, name, p) ? duplicate(p, name) : OPR_OK;
+            continue;
+        }
+        for (size_t j = 0; j < seen && st == OPR_OK; j++) {
+            st = opr_str_eq(small[j], name) ? duplicate(p, name) : OPR_OK;
+        }
+        small[seen++] = name;
+    }
+    opr_map_free(names, NULL);
+    return st;
+}
+
+static opr_status parse_members(struct parser *p, size_t object)
+{
+    for (size_t last = 0;; p->at++) {
+        skip_space(p);
+        if (peek(p) == '}' && p->nodes[object].len == 0) {
+            break;
+        }
+        if (peek(p) != '"') {
+            return fail(p, "a member name");
+        }
+        OPR_TRY(parse_string(p, 0));
+        skip_space(p);
+        if (peek(p) != ':') {
+            return fail(p, "':'");
+        }
+        p->at++;
+        last = p->count;
+        OPR_TRY(parse_value(p, OPR__NODE_MEMBER));
+        p->nodes[object].len++;
+        skip_space(p);
+        if (peek(p) == ',') {
+            continue;
+        }
+        if (peek(p) != '}') {
+            return fail(p, "',' or '}'");
+        }
+        p->nodes[last].head |= OPR__NODE_LAST;
+        break;
+    }
+    p->at++;
+    return check_names(p, object);
+}
+
+static opr_status parse_elements(struct parser *p, size_t array)
+{
+    for (;; p->at++) {
+        skip_space(p);
+        if (peek(p) == ']' && p->nodes[array].len == 0) {
+            break;
+        }
+        size_t last = p->count;
+        OPR_TRY(parse_value(p, 0));
+        p->nodes[array].len++;
+        skip_space(p);
+        if (peek(p) == ',') {
+            continue;
+        }
+        if (peek(p) != ']') {
+            return fail(p, "',' or ']'");
+        }
+        p->nodes[last].head |= OPR__NODE_LAST;
+        break;
+    }
+    p->at++;
+    return OPR_OK;
+}
+
+static opr_status parse_container(struct parser *p, int32_t type, uint32_t flags)
+{
+    size_t index;
+    OPR_TRY(add_node(p, type, flags, &index));
+    if (++p->depth > OPR_JSON_MAX_DEPTH) {
+        return opr_error_set(p->reterr, OPR_E_LIMIT, "invalid JSON at byte %zu: deeper than %d",
+                             p->at, OPR_JSON_MAX_DEPTH);
+    }
+    p->at++;
+    OPR_TRY(type == OPR_TYPE_OBJECT ? parse_members(p, index) : parse_elements(p, index));
+    p->depth--;
+    p->nodes[index].skip = (uint32_t)p->count;
+    return OPR_OK;
+}
+
+static opr_status parse_value(struct parser *p, uint32_t flags)
+{
+    skip_space(p);
+    switch (peek(p)) {
+    case '{':
+        return parse_container(p, OPR_TYPE_OBJECT, flags);
+    case '[':
+        return parse_container(p, OPR_TYPE_ARRAY, flags);
+    case '"':
+        return parse_string(p, flags);
+    case 't':
+        return parse_word(p, "true", OPR_TYPE_BOOL, 1, flags);
+    case 'f':
+        return parse_word(p, "false", OPR_TYPE_BOOL, 0, flags);
+    case 'n':
+        return parse_word(p, "null", OPR_TYPE_NULL, 0, flags);
+    default:
+        return parse_number(p, flags);
+    }
+}
+
+static opr_status pack(struct parser *p, struct opr_obj **ret_obj)
+{
+    size_t nodes = p->count * sizeof *p->nodes;
+    struct opr__block *b = opr_alloc_try(sizeof *b + nodes + p->text.len);
+    if (!b) {
+        return opr_error_set(p->reterr, OPR_E_NOMEM, "no memory for a JSON value");
+    }
+    atomic_init(&b->refs, 1);
+    b->nodes = (uint32_t)p->count;
+    b->text_len = (uint32_t)p->text.len;
+    memcpy(b->node, p->nodes, nodes);
+    if (p->text.len > 0) {
+        memcpy((char *)b->node + nodes, p->text.data, p->text.len);
+    }
+    *ret_obj = b->node;
+    return OPR_OK;
+}
+
+opr_status opr_json_parse(struct opr_str text, struct opr_obj **ret_obj, struct opr_error *reterr)
+{
+    struct parser p = {.in = text, .reterr = reterr};
+    if (text.len > TEXT_MAX) {
+        return opr_error_set(reterr, OPR_E_LIMIT, "JSON text of %zu bytes is too long", text.len);
+    }
+    opr_buf_reserve(&p.text, text.len / 2);
+    opr_status st = parse_value(&p, OPR__NODE_LAST);
+    if (st == OPR_OK) {
+        skip_space(&p);
+        st = p.at < text.len ? fail(&p, "nothing after the value") : pack(&p, ret_obj);
+    }
+    opr_free(p.nodes);
+    opr_buf_fini(&p.text);
+    return st;
+}
