@@ -81,12 +81,11 @@ static bool array_insert(struct json_object *array, const char *token, struct js
         json_object_put(take);
         return false;
     }
-    json_object_array_add(array, take);
     for (size_t i = count; i > at; i--) {
-        struct json_object *before = json_object_get(json_object_array_get_idx(array, i - 1));
-        json_object_array_put_idx(array, i, before);
-        json_object_array_put_idx(array, i - 1, json_object_get(take));
+        json_object_array_put_idx(array, i,
+                                  json_object_get(json_object_array_get_idx(array, i - 1)));
     }
+    json_object_array_put_idx(array, at, take);
     return true;
 }
 
