@@ -80,7 +80,9 @@ enum { OPR_STRICT_IGNORE = 0, OPR_STRICT_WARN = 1, OPR_STRICT_ERROR = 2 };
  * its own apiVersion and kind (DeleteOptions:
  * opr_kind_find_kind("meta.k8s.io","v1","DeleteOptions")). Unknown and duplicate fields: dropped,
  * and with WARN or ERROR named in errors (reason "UnknownField" or "DuplicateField"). Wrong types:
- * OPR_E_INVALID with Go's wording in reterr. OPR_E_UNSUPPORTED: unknown content type. */
+ * OPR_E_INVALID with Go's wording in reterr: bad JSON begins with "couldn't get version/kind; json
+ * parse error: ", a type error with "json: cannot unmarshal". OPR_E_UNSUPPORTED: unknown content
+ * type. The document is canonical: the members that Go would print, in Go's order. */
 OPR_NODISCARD opr_status opr_schema_decode(const struct opr_kind *kind, struct opr_str content_type,
                                            struct opr_str body, int strictness,
                                            struct json_object **ret_doc,
@@ -90,9 +92,14 @@ OPR_NODISCARD opr_status opr_schema_decode(const struct opr_kind *kind, struct o
 OPR_NODISCARD opr_status opr_schema_prune(const struct opr_kind *kind, struct json_object *doc,
                                           int strictness, struct opr_field_errors *errors,
                                           struct opr_error *reterr);
-/* YAML (or JSON) text to documents; multi-document text gives several. Shared with nothing else. */
+/* YAML (or JSON) text to a document; a text of several documents gives an array of them. */
 OPR_NODISCARD opr_status opr_yaml_to_doc(struct opr_str text, struct json_object **ret_doc,
                                          struct opr_error *reterr);
+
+/* Renames the members of a document of one kind for the other kind of the same resource
+ * (kind->stored_as), apiVersion and kind with them. Prune or decode afterwards restores the order. */
+void opr_schema_convert(const struct opr_kind *from, const struct opr_kind *to,
+                        struct json_object *doc);
 
 void opr_schema_default(const struct opr_kind *kind, struct json_object *doc);
 /* old NULL: create. sub NULL: the object itself, else "status", "scale", ... Adds to errors. */

@@ -1,0 +1,138 @@
+/* Built-in admission: what the server itself adds to an object or refuses before it is stored. */
+#include "apiserver/registry/api.h"
+
+#include "core/api/meta.h"
+#include "core/base/alloc.h"
+#include "core/base/str.h"
+
+/* A toleration of 300 s for a node that is not ready or unreachable (DefaultTolerationSeconds). */
+static void add_toleration(struct json_object *pod, const char *key)
+{
+    struct json_object *list = opr_doc_at(pod, "/spec/tolerations");
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *t = json_object_array_get_idx(list, i);
+        const char *effect = opr_doc_str(t, "/effect", "");
+        const char *other = opr_doc_str(t, "/key", "");
+        if ((strcmp(other, key) == 0 || *other == '\0') &&
+            (*effect == '\0' || strcmp(effect, "NoExecute") == 0)) {
+            return;
+        }
+    }
+    struct json_object *t = json_object_new_object();
+    json_object_object_add(t, "key", json_object_new_string(key));
+    json_object_object_add(t, "operator", json_object_new_string("Exists"));
+    json_object_object_add(t, "effect", json_object_new_string("NoExecute"));
+    json_object_object_add(t, "tolerationSeconds", json_object_new_int(300));
+    (void)!opr_doc_put(pod, "/spec/tolerations/-", t); /* spec is an object: it was decoded */
+}
+
+/* spec.priority from the named PriorityClass, or the default one. */
+static opr_status set_priority(struct opr_req *r, struct json_object *pod)
+{
+    const char *name = opr_doc_str(pod, "/spec/priorityClassName", "");
+    const struct opr_kind *kind = opr_kind_find(OPR_STR("scheduling.k8s.io"), OPR_STR("v1"),
+                                                OPR_STR("priorityclasses"));
+    struct opr_obj *class = NULL;
+    if (!kind) {
+        return OPR_OK;
+    }
+    if (*name) {
+        class = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", name));
+        if (!class) {
+            return opr_api_refuse(r, 403, "Forbidden",
+                                  "pods \"%s\" is forbidden: no PriorityClass with name %s was found",
+                                  r->name, name);
+        }
+    }
+    opr_doc_put_int(pod, "/spec/priority", opr_json_int(class, "/value", 0));
+    opr_doc_put_str(pod, "/spec/preemptionPolicy",
+                    opr_json_str(class, "/preemptionPolicy", "PreemptLowerPriority"));
+    opr_json_unref(class);
+    return OPR_OK;
+}
+
+static opr_status admit_pod(struct opr_req *r, struct json_object *pod)
+{
+    opr_doc_put_str(pod, "/status/phase", "Pending");
+    if (!*opr_doc_str(pod, "/spec/serviceAccountName", "")) {
+        opr_doc_put_str(pod, "/spec/serviceAccountName", "default");
+        opr_doc_put_str(pod, "/spec/serviceAccount", "default");
+    }
+    add_toleration(pod, "node.kubernetes.io/not-ready");
+    add_toleration(pod, "node.kubernetes.io/unreachable");
+    return set_priority(r, pod);
+}
+
+/* A new node takes no Pods before it is Ready (TaintNodesByCondition). */
+static void taint_new_node(struct json_object *node)
+{
+    struct json_object *t = json_object_new_object();
+    json_object_object_add(t, "key", json_object_new_string("node.kubernetes.io/not-ready"));
+    json_object_object_add(t, "effect", json_object_new_string("NoSchedule"));
+    (void)!opr_doc_put(node, "/spec/taints/-", t); /* spec is an object or absent */
+}
+
+/* The namespace is there and not being deleted (NamespaceLifecycle). */
+static opr_status check_namespace(struct opr_req *r)
+{
+    const struct opr_kind *kind =
+        opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("namespaces"));
+    struct opr_obj *ns = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", r->ns));
+    if (!ns) {
+        return opr_api_not_found(r, "namespaces", r->ns);
+    }
+    bool is_ending = strcmp(opr_json_str(ns, "/status/phase", ""), "Terminating") == 0 ||
+                     opr_meta_is_deleting(ns);
+    opr_json_unref(ns);
+    if (!is_ending) {
+        return OPR_OK;
+    }
+    opr_api_refuse(r, 403, "Forbidden",
+                   "%s \"%s\" is forbidden: unable to create new content in namespace %s because "
+                   "it is being terminated",
+                   r->plural, r->name, r->ns);
+    opr_api_add_cause(r, "NamespaceTerminating",
+                      opr_arena_printf(r->arena, "namespace %s is being terminated", r->ns),
+                      "metadata.namespace");
+    return OPR_E_INVALID;
+}
+
+opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
+{
+    if (r->kind->is_namespaced) {
+        OPR_TRY(check_namespace(r));
+    }
+    if (opr_kind_is(r->kind, "", "pods")) {
+        return admit_pod(r, doc);
+    }
+    if (opr_kind_is(r->kind, "", "nodes")) {
+        taint_new_node(doc);
+    } else if (opr_kind_is(r->kind, "", "namespaces")) {
+        opr_doc_put_str(doc, "/metadata/labels/kubernetes.io~1metadata.name", r->name);
+        opr_doc_put_str(doc, "/status/phase", "Active");
+    } else if (opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions")) {
+        opr_crd_prepare(r, doc);
+        struct opr_field_errors errors = {.arena = r->arena};
+        struct opr_custom_kinds *trial = opr_custom_kinds_new();
+        opr_status st = opr_custom_kinds_set(trial, r->name, doc, &errors);
+        opr_custom_kinds_free(trial);
+        if (st != OPR_OK) {
+            return opr_api_invalid(r, r->kind, r->name, &errors);
+        }
+    }
+    return OPR_OK;
+}
+
+opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const struct opr_obj *old)
+{
+    if (opr_kind_is(r->kind, "", "services") && !r->sub) {
+        pthread_mutex_lock(&r->api->service_lock);
+        opr_status st = opr_service_assign(r, doc, old);
+        pthread_mutex_unlock(&r->api->service_lock);
+        return st;
+    }
+    if (opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions") && !r->sub) {
+        opr_crd_prepare(r, doc);
+    }
+    return OPR_OK;
+}

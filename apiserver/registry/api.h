@@ -1,0 +1,259 @@
+/* The API server's inside: the server, one request, and what the parts offer each other. Threads: a
+ * request belongs to one worker; the server is shared, each member says how. */
+#ifndef OPR_APISERVER_REGISTRY_API_H
+#define OPR_APISERVER_REGISTRY_API_H
+
+#include "apiserver/apiserver.h"
+#include "apiserver/schema/schema.h"
+#include "apiserver/store/store.h"
+#include "core/net/client.h"
+
+#include <pthread.h>
+
+struct opr_samples;      /* node measurements (samples.c) */
+struct opr_watch_clock;  /* wakes watches whose time has come (watch_clock.c) */
+struct opr_custom_kinds; /* kinds of the CRDs (kinds.c) */
+
+struct opr_pki_files {
+    char *ca_cert, *ca_key, *server_cert, *server_key, *sa_key, *client_cert, *client_key; /* owned */
+};
+
+struct opr_apiserver {
+    struct opr_http_handler handler; /* first member */
+    const struct opr_clock *clock;
+    struct opr_store *store;              /* owned */
+    struct opr_pki_files pki;             /* owned; immutable after start */
+    struct opr_custom_kinds *custom;      /* owned; own lock */
+    struct opr_samples *samples;          /* owned; own lock */
+    struct opr_watch_clock *watch_clock;  /* owned; own lock */
+    pthread_mutex_t service_lock;         /* one Service address is given at a time */
+    uint32_t service_base, service_count; /* of service_cidr, host byte order */
+    pthread_t sweeper;                    /* takes old Events away */
+    bool has_sweeper;
+    pthread_mutex_t sweep_lock; /* guards is_closing */
+    pthread_cond_t sweep_stop;
+    bool is_closing;
+};
+
+/* Who asks. Strings live as long as the request. */
+struct opr_user {
+    const char *name, *uid;   /* uid may be NULL */
+    const char *const *groups; /* ends with NULL */
+};
+
+enum opr_form { OPR_FORM_OBJECT, OPR_FORM_TABLE, OPR_FORM_PARTIAL };
+
+struct opr_req {
+    struct opr_apiserver *api;
+    const struct opr_http_request *http;
+    struct opr_http_response *res;
+    struct opr_arena *arena;
+    struct opr_user user;
+    /* from the path */
+    struct opr_str group, version;
+    const char *ns, *plural, *name, *sub; /* NULL: none; plural NULL: no resource */
+    const char *rest;                     /* what follows the subresource; NULL: none */
+    const struct opr_kind *kind;          /* held for the request */
+    const char *verb;                     /* of RBAC: "get", "list", ... */
+    bool is_dry_run;
+    int strictness; /* OPR_STRICT_* */
+    enum opr_form form;
+    int64_t now_ms;
+};
+
+/* -- answers (status.c) ------------------------------------------------------------------- */
+
+/* Writes a failure Status; reason may be NULL. Always returns OPR_E_INVALID, so that a part can say:
+ * return opr_api_fail(req, 404, "NotFound", "..."). */
+OPR_PRINTF(4, 5)
+opr_status opr_api_fail(struct opr_req *r, int code, const char *reason, const char *fmt, ...);
+/* The same with details {name, group, kind = the plural}. */
+OPR_PRINTF(4, 5)
+opr_status opr_api_refuse(struct opr_req *r, int code, const char *reason, const char *fmt, ...);
+opr_status opr_api_not_found(struct opr_req *r, const char *plural, const char *name);
+opr_status opr_api_conflict(struct opr_req *r);
+opr_status opr_api_unknown_resource(struct opr_req *r);
+opr_status opr_api_method(struct opr_req *r);
+/* 422 with causes. */
+opr_status opr_api_invalid(struct opr_req *r, const struct opr_kind *kind, const char *name,
+                           const struct opr_field_errors *errors);
+/* 422 about the query: "ListOptions.meta.k8s.io "" is invalid: field: message". */
+opr_status opr_api_bad_option(struct opr_req *r, const char *options, const char *reason,
+                              const char *field, const char *message);
+/* A store failure on the request's object. */
+opr_status opr_api_store_failure(struct opr_req *r, opr_status st, const struct opr_error *err);
+/* Adds a member to the last failure's details ("causes" entry). */
+void opr_api_add_cause(struct opr_req *r, const char *reason, const char *message,
+                       const char *field);
+/* A failure Status as a value, for the ERROR event of a watch. */
+struct json_object *opr_status_doc(int code, const char *reason, const char *message);
+void opr_api_json(struct opr_req *r, int code, struct json_object *take_doc);
+void opr_api_text(struct opr_req *r, int code, const char *text);
+void opr_api_warn(struct opr_req *r, const char *text);
+void opr_api_deleted(struct opr_req *r, const struct opr_obj *obj);
+
+/* -- output (output.c) --------------------------------------------------------------------- */
+
+void opr_api_negotiate(struct opr_req *r);
+/* Answers with an object in the form that was asked for. */
+void opr_api_object(struct opr_req *r, int code, const struct opr_obj *obj);
+void opr_api_doc(struct opr_req *r, int code, struct json_object *doc);
+/* Appends one object's text in a form, as the request's kind. has_columns: of the first Table. */
+void opr_form_object(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                     bool has_columns, const struct opr_obj *obj, int64_t now_ms);
+/* A list: begin (metadata is JSON text), items with commas between them, then "]}". */
+void opr_form_list_begin(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                         const char *metadata);
+void opr_form_list_item(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                        const struct opr_obj *obj, int64_t now_ms);
+/* A stored object as the kind that was asked for; owned. */
+struct opr_obj *opr_api_view(const struct opr_kind *kind, const struct opr_obj *stored);
+
+/* -- kinds (kinds.c) ----------------------------------------------------------------------- */
+
+struct opr_custom_kinds *opr_custom_kinds_new(void);
+void opr_custom_kinds_free(struct opr_custom_kinds *c);
+/* Built-in or custom; a reference is released with the arena. NULL: no such kind. */
+const struct opr_kind *opr_api_find_kind(struct opr_apiserver *s, struct opr_arena *a,
+                                         struct opr_str group, struct opr_str version,
+                                         struct opr_str plural);
+/* All kinds, in the arena. */
+const struct opr_kind *const *opr_api_kinds(struct opr_apiserver *s, struct opr_arena *a,
+                                            size_t *ret_count);
+bool opr_api_has_group(struct opr_apiserver *s, struct opr_arena *a, struct opr_str group,
+                       struct opr_str version);
+/* Registers the served versions of a CRD in the place of those of the same name; NULL crd: removes. */
+opr_status opr_custom_kinds_set(struct opr_custom_kinds *c, const char *crd_name,
+                                struct json_object *crd, struct opr_field_errors *errors);
+/* "group/plural/ns/name" of the stored resource; name NULL: prefix of a namespace; ns and name NULL:
+ * prefix of all. From the arena. */
+struct opr_str opr_api_key(struct opr_arena *a, const struct opr_kind *kind, const char *ns,
+                           const char *name);
+/* The kind under which objects are stored: kind or kind->stored_as. */
+const struct opr_kind *opr_api_stored_kind(const struct opr_kind *kind);
+
+/* -- options (options.c) ------------------------------------------------------------------- */
+
+const char *opr_api_query(struct opr_req *r, const char *name); /* NULL: absent */
+bool opr_api_query_bool(struct opr_req *r, const char *name);
+opr_status opr_api_write_options(struct opr_req *r, const char *options);
+
+struct opr_select { /* what a list or watch selects */
+    struct opr_selector *labels; /* owned */
+    struct opr_field_req *fields;
+    size_t n_fields;
+    bool is_all;
+};
+opr_status opr_api_select(struct opr_req *r, struct opr_select *ret_select);
+void opr_select_fini(struct opr_select *s);
+bool opr_select_matches(const struct opr_select *s, const struct opr_kind *kind,
+                        const struct opr_obj *obj);
+
+/* -- verbs --------------------------------------------------------------------------------- */
+
+void opr_api_get(struct opr_req *r);
+void opr_api_list(struct opr_req *r);
+void opr_api_watch(struct opr_req *r);
+void opr_api_create(struct opr_req *r);
+void opr_api_update(struct opr_req *r);
+void opr_api_patch(struct opr_req *r);
+void opr_api_delete(struct opr_req *r);
+void opr_api_delete_collection(struct opr_req *r);
+
+/* Decodes the request's body as a kind; strict errors and wrong kinds are answered. */
+opr_status opr_api_decode(struct opr_req *r, const struct opr_kind *kind,
+                          struct json_object **ret_doc);
+/* Checks and stores a new state of an object (update.c). doc is changed; old is its stored state.
+ * OPR_E_CONFLICT: it changed meanwhile (nothing was answered). ret_obj is owned. */
+opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const struct opr_obj *old,
+                           struct opr_obj **ret_obj);
+/* Deletes one object as options say; answers where is_answered. */
+struct opr_delete {
+    const char *propagation; /* NULL: default */
+    int64_t grace_s;         /* negative: the object's own */
+    const char *uid, *rv;    /* preconditions; NULL: none */
+};
+opr_status opr_api_remove(struct opr_req *r, const char *ns, const char *name,
+                          const struct opr_delete *options, bool is_answered);
+opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_options);
+/* Applies a patch of the request's content type to *doc. */
+opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
+                               struct json_object **doc);
+
+/* -- subresources -------------------------------------------------------------------------- */
+
+void opr_api_scale(struct opr_req *r);
+void opr_api_bind(struct opr_req *r);
+void opr_api_evict(struct opr_req *r);
+void opr_api_token(struct opr_req *r);
+void opr_api_log(struct opr_req *r);
+void opr_api_review(struct opr_req *r); /* the virtual kinds that are created, never stored */
+
+/* -- admission (admission.c, services.c) ---------------------------------------------------- */
+
+opr_status opr_admit_create(struct opr_req *r, struct json_object *doc);
+opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const struct opr_obj *old);
+/* Gives a Service its address and node ports; the service lock is held by the caller. */
+opr_status opr_service_assign(struct opr_req *r, struct json_object *service,
+                              const struct opr_obj *old);
+bool opr_kind_is(const struct opr_kind *k, const char *group, const char *plural);
+
+/* -- CRDs (crds.c) --------------------------------------------------------------------------- */
+
+/* After a CRD was written or removed: registers its kinds. Its conditions are set before. */
+void opr_crd_prepare(struct opr_req *r, struct json_object *crd);
+void opr_crd_changed(struct opr_apiserver *s, const struct opr_obj *crd, bool is_deleted);
+void opr_crd_delete_objects(struct opr_req *r, const struct opr_obj *crd);
+void opr_crd_load_all(struct opr_apiserver *s);
+
+/* -- auth (auth/) ---------------------------------------------------------------------------- */
+
+opr_status opr_authenticate(struct opr_req *r);
+/* verb on a resource, or on a path where plural is NULL. */
+struct opr_access {
+    const char *verb, *group, *plural, *sub, *ns, *name, *path;
+};
+bool opr_rbac_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
+                     const struct opr_access *access);
+/* "resourceRules" and "nonResourceRules" of a user in a namespace. */
+void opr_rbac_rules(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
+                    const char *ns, struct json_object *status);
+opr_status opr_authorize(struct opr_req *r);
+/* User of a ServiceAccount token; OPR_E_UNAUTHORIZED. */
+opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
+                            struct opr_user *ret_user);
+opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a, const char *ns,
+                           const char *name, const char *uid, int64_t seconds, int64_t now_ms,
+                           struct opr_buf *ret_token, struct opr_error *reterr);
+opr_status opr_pki_files_open(struct opr_pki_files *p, const char *dir, const char *address,
+                              const char *service_ip, struct opr_error *reterr);
+void opr_pki_files_fini(struct opr_pki_files *p);
+
+/* -- the rest -------------------------------------------------------------------------------- */
+
+struct opr_watch_clock *opr_watch_clock_new(const struct opr_clock *clock);
+void opr_watch_clock_free(struct opr_watch_clock *c);
+/* fn(arg) is called on the clock's own thread at a monotonic time; set again replaces; 0 takes away.
+ * After taking it away no call comes any more. */
+struct opr_alarm {
+    uint64_t due_ns;
+    void (*fn)(void *arg);
+    void *arg;
+};
+void opr_alarm_set(struct opr_watch_clock *c, struct opr_alarm *a, uint64_t due_ns);
+
+struct opr_samples *opr_samples_new(void);
+void opr_samples_free(struct opr_samples *s);
+bool opr_samples_handles(struct opr_str group);
+void opr_samples_serve(struct opr_req *r);
+struct json_object *opr_samples_groups(void); /* discovery v2 items of its groups */
+struct json_object *opr_samples_resources(struct opr_str group); /* APIResourceList; NULL: none */
+
+opr_status opr_bootstrap(struct opr_apiserver *s, struct opr_error *reterr);
+void opr_api_discovery(struct opr_req *r, struct opr_str path);
+bool opr_api_serves_openapi(struct opr_req *r, struct opr_str path);
+void opr_expire_events(struct opr_apiserver *s);
+/* Handles one request; opr_http_handler.handle. */
+void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *req,
+                    struct opr_http_response *res);
+#endif

@@ -1,0 +1,168 @@
+/* Request bodies: decoding, and the answers to what is wrong with them. */
+#include "apiserver/registry/api.h"
+
+#include "core/api/patch.h"
+#include "core/base/str.h"
+
+#include <stdio.h>
+
+static const char *join(struct opr_req *r, const struct opr_field_errors *errors)
+{
+    struct opr_buf text = {0};
+    for (size_t i = 0; i < errors->count; i++) {
+        opr_buf_printf(&text, "%s%s", i > 0 ? ", " : "", errors->items[i].message);
+    }
+    const char *all = opr_arena_dup(r->arena, opr_buf_str(&text));
+    opr_buf_fini(&text);
+    return all;
+}
+
+/* Unknown and duplicate fields: an error or warnings. */
+static opr_status judge_fields(struct opr_req *r, const struct opr_kind *kind,
+                               const struct opr_field_errors *errors)
+{
+    if (errors->count == 0 || r->strictness == OPR_STRICT_IGNORE) {
+        return OPR_OK;
+    }
+    if (r->strictness == OPR_STRICT_ERROR) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "%s in version \"%s\" cannot be handled as a %s: strict decoding "
+                            "error: %s",
+                            kind->kind, kind->version, kind->kind, join(r, errors));
+    }
+    for (size_t i = 0; i < errors->count && i < 8; i++) {
+        opr_api_warn(r, errors->items[i].message);
+    }
+    return OPR_OK;
+}
+
+static opr_status bad_body(struct opr_req *r, const struct opr_kind *kind, opr_status st,
+                           const struct opr_error *err)
+{
+    if (st == OPR_E_UNSUPPORTED) {
+        return opr_api_fail(r, 415, "UnsupportedMediaType",
+                            "the body of the request was in an unknown format - accepted media "
+                            "types include: application/json, application/yaml, "
+                            "application/vnd.kubernetes.protobuf");
+    }
+    if (strncmp(err->message, "couldn't get version/kind", 25) == 0) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "the object provided is unrecognized (must be of type %s): %s",
+                            kind->kind, err->message);
+    }
+    return opr_api_fail(r, 400, "BadRequest", "%s in version \"%s\" cannot be handled as a %s: %s",
+                        kind->kind, kind->version, kind->kind, err->message);
+}
+
+/* A body that names another kind than the path. */
+static opr_status check_kind(struct opr_req *r, const struct opr_kind *kind,
+                             struct json_object *doc)
+{
+    char version[160];
+    snprintf(version, sizeof version, "%s%s%s", kind->group, *kind->group ? "/" : "",
+             kind->version);
+    const char *given = opr_doc_str(doc, "/kind", ""), *in = opr_doc_str(doc, "/apiVersion", "");
+    if (strcmp(given, kind->kind) == 0 && strcmp(in, version) == 0) {
+        return OPR_OK;
+    }
+    if (*given == '\0' && *in == '\0') {
+        opr_doc_put_str(doc, "/kind", kind->kind);
+        opr_doc_put_str(doc, "/apiVersion", version);
+        return OPR_OK;
+    }
+    return opr_api_fail(r, 400, "BadRequest",
+                        "%s in version \"%s\" cannot be handled as a %s: the path wants %s, the "
+                        "body is %s, Kind=%s",
+                        given, in, kind->kind, version, in, given);
+}
+
+opr_status opr_api_decode(struct opr_req *r, const struct opr_kind *kind,
+                          struct json_object **ret_doc)
+{
+    struct opr_field_errors errors = {.arena = r->arena};
+    struct opr_error err = {0};
+    struct json_object *doc = NULL;
+    struct opr_str type = opr_http_request_header(r->http, "content-type");
+    if (type.len == 0) {
+        type = OPR_STR("application/json");
+    }
+    opr_status st =
+        opr_schema_decode(kind, type, r->http->body, r->strictness, &doc, &errors, &err);
+    if (st != OPR_OK) {
+        return bad_body(r, kind, st, &err);
+    }
+    st = check_kind(r, kind, doc);
+    if (st == OPR_OK) {
+        st = judge_fields(r, kind, &errors);
+    }
+    if (st != OPR_OK) {
+        json_object_put(doc);
+        return st;
+    }
+    *ret_doc = doc;
+    return OPR_OK;
+}
+
+static struct opr_str media_type(struct opr_req *r)
+{
+    struct opr_str all = opr_http_request_header(r->http, "content-type"), type = {0};
+    opr_str_next(&all, ';', &type);
+    return opr_str_trim(type);
+}
+
+static opr_status apply(struct opr_req *r, const struct opr_kind *kind, struct opr_str type,
+                        struct json_object **doc, struct json_object *patch)
+{
+    struct opr_error err = {0};
+    if (opr_str_is(type, "application/json-patch+json")) {
+        if (opr_patch_json(doc, patch, &err) != OPR_OK) {
+            opr_api_fail(r, 422, "Invalid",
+                         "the server rejected our request due to an error in our request");
+            opr_api_add_cause(r, "FieldValueInvalid", err.message, NULL);
+            return OPR_E_INVALID;
+        }
+        return OPR_OK;
+    }
+    opr_status st = OPR_OK;
+    if (opr_str_is(type, "application/merge-patch+json")) {
+        st = opr_patch_merge(doc, patch, &err);
+    } else {
+        st = opr_schema_strategic_patch(kind, doc, patch, &err);
+    }
+    return st == OPR_OK ? OPR_OK : opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+}
+
+opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
+                               struct json_object **doc)
+{
+    struct opr_str type = media_type(r);
+    bool is_strategic = opr_str_is(type, "application/strategic-merge-patch+json");
+    bool is_known = opr_str_is(type, "application/json-patch+json") ||
+                    opr_str_is(type, "application/merge-patch+json") ||
+                    (is_strategic && !kind->is_custom);
+    if (!is_known) {
+        return opr_api_fail(r, 415, "UnsupportedMediaType",
+                            "the body of the request was in an unknown format - accepted media "
+                            "types include: application/json-patch+json, "
+                            "application/merge-patch+json%s",
+                            kind->is_custom ? "" : ", application/strategic-merge-patch+json");
+    }
+    struct json_object *patch = NULL;
+    struct opr_error err = {0};
+    if (opr_doc_parse(r->http->body, &patch, &err) != OPR_OK) {
+        return opr_api_fail(r, 400, "BadRequest", "error decoding patch: %s", err.message);
+    }
+    opr_status st = apply(r, kind, type, doc, patch);
+    json_object_put(patch);
+    if (st != OPR_OK) {
+        return st;
+    }
+    if (!json_object_is_type(*doc, json_type_object)) {
+        return opr_api_fail(r, 400, "BadRequest", "the patch does not leave an object");
+    }
+    struct opr_field_errors errors = {.arena = r->arena};
+    if (opr_schema_prune(kind, *doc, r->strictness, &errors, &err) != OPR_OK) {
+        return opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+    }
+    return judge_fields(r, kind, &errors);
+}

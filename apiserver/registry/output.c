@@ -1,0 +1,164 @@
+/* Forms of an object: itself, a Table, its metadata alone. */
+#include "apiserver/registry/api.h"
+
+#include "core/base/alloc.h"
+#include "core/base/str.h"
+
+#include <stdio.h>
+
+const struct opr_kind *opr_api_stored_kind(const struct opr_kind *kind)
+{
+    return kind->stored_as ? kind->stored_as : kind;
+}
+
+struct opr_obj *opr_api_view(const struct opr_kind *kind, const struct opr_obj *stored)
+{
+    const struct opr_kind *from = opr_api_stored_kind(kind);
+    char version[160];
+    snprintf(version, sizeof version, "%s%s%s", kind->group, *kind->group ? "/" : "",
+             kind->version);
+    if (from == kind && strcmp(opr_json_str(stored, "/apiVersion", ""), version) == 0) {
+        return opr_json_ref(stored);
+    }
+    struct json_object *doc = opr_doc_from_obj(stored);
+    if (from != kind) {
+        opr_schema_convert(from, kind, doc);
+    } else {
+        opr_doc_put_str(doc, "/apiVersion", version); /* another version of a custom kind */
+    }
+    struct opr_obj *obj = opr_doc_to_obj(doc);
+    json_object_put(doc);
+    return obj;
+}
+
+/* The first acceptable form in the order of the Accept header. */
+void opr_api_negotiate(struct opr_req *r)
+{
+    struct opr_str rest = opr_http_request_header(r->http, "accept"), part;
+    r->form = OPR_FORM_OBJECT;
+    while (opr_str_next(&rest, ',', &part)) {
+        struct opr_str parameter, type;
+        opr_str_next(&part, ';', &type);
+        type = opr_str_trim(type);
+        enum opr_form form = OPR_FORM_OBJECT;
+        bool is_known = true;
+        while (opr_str_next(&part, ';', &parameter)) {
+            parameter = opr_str_trim(parameter);
+            if (opr_str_is(parameter, "as=Table")) {
+                form = OPR_FORM_TABLE;
+            } else if (opr_str_starts(parameter, "as=PartialObjectMetadata")) {
+                form = OPR_FORM_PARTIAL;
+            } else if (opr_str_starts(parameter, "as=")) {
+                is_known = false;
+            } else if (opr_str_is(parameter, "v=v1beta1")) {
+                is_known = false;
+            }
+        }
+        if (is_known && (opr_str_is(type, "application/json") || opr_str_is(type, "*/*") ||
+                         opr_str_is(type, "application/*"))) {
+            r->form = form;
+            return;
+        }
+    }
+}
+
+static void add_partial(struct opr_buf *out, const struct opr_obj *obj)
+{
+    opr_buf_add_text(out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\","
+                          "\"metadata\":");
+    opr_json_write(out, opr_json_at(obj, "/metadata"));
+    opr_buf_add_char(out, '}');
+}
+
+static void add_row(struct opr_buf *out, const struct opr_kind *kind, const struct opr_obj *obj,
+                    int64_t now_ms)
+{
+    struct json_object *cells = opr_schema_cells(kind, obj, now_ms);
+    opr_buf_add_text(out, "{\"cells\":");
+    opr_doc_write(out, cells);
+    opr_buf_add_text(out, ",\"object\":");
+    add_partial(out, obj);
+    opr_buf_add_char(out, '}');
+    json_object_put(cells);
+}
+
+static void add_columns(struct opr_buf *out, const struct opr_kind *kind)
+{
+    struct json_object *columns = opr_schema_columns(kind);
+    opr_doc_write(out, columns);
+    json_object_put(columns);
+}
+
+void opr_form_object(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                     bool has_columns, const struct opr_obj *obj, int64_t now_ms)
+{
+    struct opr_obj *view = opr_api_view(kind, obj);
+    if (form == OPR_FORM_PARTIAL) {
+        add_partial(out, view);
+    } else if (form == OPR_FORM_TABLE) {
+        opr_buf_printf(out,
+                       "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
+                       "{\"resourceVersion\":\"%s\"},\"columnDefinitions\":",
+                       opr_json_str(view, "/metadata/resourceVersion", ""));
+        if (has_columns) {
+            add_columns(out, kind);
+        } else {
+            opr_buf_add_text(out, "null");
+        }
+        opr_buf_add_text(out, ",\"rows\":[");
+        add_row(out, kind, view, now_ms);
+        opr_buf_add_text(out, "]}");
+    } else {
+        opr_json_write(out, view);
+    }
+    opr_json_unref(view);
+}
+
+void opr_api_object(struct opr_req *r, int code, const struct opr_obj *obj)
+{
+    r->res->status = code;
+    opr_buf_clear(&r->res->body);
+    opr_http_response_header(r->res, "Content-Type", OPR_STR("application/json"));
+    opr_form_object(&r->res->body, r->kind, r->form, true, obj, r->now_ms);
+}
+
+void opr_api_doc(struct opr_req *r, int code, struct json_object *doc)
+{
+    struct opr_obj *obj = opr_doc_to_obj(doc);
+    opr_api_object(r, code, obj);
+    opr_json_unref(obj);
+}
+
+/* -- lists: written piece by piece by list.c -------------------------------------------------- */
+
+void opr_form_list_begin(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                         const char *metadata)
+{
+    if (form == OPR_FORM_TABLE) {
+        opr_buf_printf(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":%s,"
+                            "\"columnDefinitions\":", metadata);
+        add_columns(out, kind);
+        opr_buf_add_text(out, ",\"rows\":[");
+    } else if (form == OPR_FORM_PARTIAL) {
+        opr_buf_printf(out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"
+                            "\"meta.k8s.io/v1\",\"metadata\":%s,\"items\":[", metadata);
+    } else {
+        opr_buf_printf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\",\"metadata\":%s,\"items\":[",
+                       kind->list_kind, kind->group, *kind->group ? "/" : "", kind->version,
+                       metadata);
+    }
+}
+
+void opr_form_list_item(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                        const struct opr_obj *obj, int64_t now_ms)
+{
+    struct opr_obj *view = opr_api_view(kind, obj);
+    if (form == OPR_FORM_TABLE) {
+        add_row(out, kind, view, now_ms);
+    } else if (form == OPR_FORM_PARTIAL) {
+        add_partial(out, view);
+    } else {
+        opr_json_write(out, view);
+    }
+    opr_json_unref(view);
+}

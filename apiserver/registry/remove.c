@@ -1,0 +1,282 @@
+/* DELETE of one object and of a collection. */
+#include "apiserver/registry/api.h"
+
+#include "core/api/meta.h"
+#include "core/base/alloc.h"
+#include "core/base/str.h"
+
+#define TRIES 10
+#define DEFAULT_GRACE_S 30
+
+opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_options)
+{
+    static const char *const policies[] = {"Foreground", "Background", "Orphan"};
+    struct json_object *doc = NULL;
+    OPR_TRY(opr_api_write_options(r, "DeleteOptions"));
+    *ret_options = (struct opr_delete){.grace_s = -1};
+    if (r->http->body.len > 0) {
+        const struct opr_kind *kind = opr_kind_find_kind(OPR_STR("meta.k8s.io"), OPR_STR("v1"),
+                                                         OPR_STR("DeleteOptions"));
+        struct opr_field_errors errors = {.arena = r->arena};
+        struct opr_error err = {0};
+        struct opr_str type = opr_http_request_header(r->http, "content-type");
+        if (opr_schema_decode(kind, type.len > 0 ? type : OPR_STR("application/json"),
+                              r->http->body, OPR_STRICT_IGNORE, &doc, &errors, &err) != OPR_OK) {
+            return opr_api_fail(r, 400, "BadRequest", "delete options: %s", err.message);
+        }
+    }
+    const char *policy = opr_doc_str(doc, "/propagationPolicy", opr_api_query(r, "propagationPolicy"));
+    const char *grace = opr_api_query(r, "gracePeriodSeconds");
+    int64_t seconds = -1;
+    if (grace && opr_str_to_i64(opr_str_of(grace), &seconds) != OPR_OK) {
+        seconds = -1;
+    }
+    const char *uid = opr_doc_str(doc, "/preconditions/uid", NULL);
+    const char *rv = opr_doc_str(doc, "/preconditions/resourceVersion", NULL);
+    struct json_object *orphan = opr_doc_at(doc, "/orphanDependents");
+    ret_options->grace_s = opr_doc_int(doc, "/gracePeriodSeconds", seconds);
+    ret_options->uid = uid ? opr_arena_dup(r->arena, opr_str_of(uid)) : NULL;
+    ret_options->rv = rv ? opr_arena_dup(r->arena, opr_str_of(rv)) : NULL;
+    struct json_object *dry = opr_doc_at(doc, "/dryRun/0");
+    r->is_dry_run = r->is_dry_run || dry;
+    for (size_t i = 0; policy && i < 3; i++) {
+        if (strcmp(policy, policies[i]) == 0) {
+            ret_options->propagation = policies[i];
+        }
+    }
+    opr_status st = OPR_OK;
+    if (policy && !ret_options->propagation) {
+        st = opr_api_bad_option(r, "DeleteOptions", "FieldValueNotSupported", "propagationPolicy",
+                                opr_arena_printf(r->arena,
+                                                 "Unsupported value: \"%s\": supported values: "
+                                                 "\"Foreground\", \"Background\", \"Orphan\", "
+                                                 "\"nil\"",
+                                                 policy));
+    } else if (policy && orphan) {
+        st = opr_api_bad_option(r, "DeleteOptions", "FieldValueInvalid", "propagationPolicy",
+                                opr_arena_printf(r->arena,
+                                                 "Invalid value: \"%s\": orphanDependents and "
+                                                 "deletionPropagation cannot be both set",
+                                                 policy));
+    } else if (orphan) {
+        ret_options->propagation = json_object_get_boolean(orphan) ? "Orphan" : "Background";
+    }
+    json_object_put(doc);
+    return st;
+}
+
+static opr_status check_preconditions(struct opr_req *r, const struct opr_obj *obj,
+                                      const struct opr_delete *options)
+{
+    const char *uid = opr_meta_uid(obj);
+    const char *rv = opr_json_str(obj, "/metadata/resourceVersion", "");
+    if (options->uid && strcmp(options->uid, uid) != 0) {
+        return opr_api_refuse(r, 409, "Conflict",
+                              "Operation cannot be fulfilled on %s \"%s\": the UID in the "
+                              "precondition (%s) does not match the UID in record (%s). The object "
+                              "might have been deleted and then recreated",
+                              r->kind->kind, opr_meta_name(obj), options->uid, uid);
+    }
+    if (options->rv && strcmp(options->rv, rv) != 0) {
+        return opr_api_refuse(r, 409, "Conflict",
+                              "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in "
+                              "the precondition (%s) does not match the ResourceVersion in record "
+                              "(%s). The object might have been modified",
+                              r->kind->kind, opr_meta_name(obj), options->rv, rv);
+    }
+    return OPR_OK;
+}
+
+static bool has_finalizer(struct json_object *doc, const char *name)
+{
+    struct json_object *list = opr_doc_at(doc, "/metadata/finalizers");
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_finalizer(struct json_object *doc, const char *name, bool is_wanted)
+{
+    struct json_object *list = opr_doc_at(doc, "/metadata/finalizers");
+    if (is_wanted && !has_finalizer(doc, name)) {
+        (void)!opr_doc_put(doc, "/metadata/finalizers/-", json_object_new_string(name));
+        return;
+    }
+    for (size_t i = 0; !is_wanted && list && i < json_object_array_length(list); i++) {
+        if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), name) == 0) {
+            json_object_array_del_idx(list, i, 1);
+            break;
+        }
+    }
+}
+
+/* Seconds that a Pod is given to end; other kinds go at once. */
+static int64_t grace_of(struct opr_req *r, const struct opr_obj *obj,
+                        const struct opr_delete *options)
+{
+    const char *phase = opr_json_str(obj, "/status/phase", "");
+    if (!opr_kind_is(r->kind, "", "pods") || !*opr_json_str(obj, "/spec/nodeName", "") ||
+        strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0) {
+        return 0;
+    }
+    int64_t own = opr_json_int(obj, "/spec/terminationGracePeriodSeconds", DEFAULT_GRACE_S);
+    int64_t grace = options->grace_s >= 0 ? options->grace_s : own;
+    bool is_deleting = opr_meta_is_deleting(obj);
+    int64_t before = opr_json_int(obj, "/metadata/deletionGracePeriodSeconds", own);
+    return is_deleting && before < grace ? before : grace;
+}
+
+/* Marks the object as being deleted. True where something changed. */
+static bool mark(struct opr_req *r, struct json_object *doc, int64_t grace)
+{
+    char when[OPR_TIME_TEXT_MAX];
+    bool is_marked = opr_doc_at(doc, "/metadata/deletionTimestamp") != NULL;
+    int64_t before = opr_doc_int(doc, "/metadata/deletionGracePeriodSeconds", 0);
+    if (is_marked && before <= grace) {
+        return false;
+    }
+    opr_time_format(r->now_ms + grace * 1000, when);
+    opr_doc_put_str(doc, "/metadata/deletionTimestamp", when);
+    opr_doc_put_int(doc, "/metadata/deletionGracePeriodSeconds", grace);
+    if (r->kind->has_generation && !is_marked) {
+        opr_doc_put_int(doc, "/metadata/generation",
+                        opr_doc_int(doc, "/metadata/generation", 0) + 1);
+    }
+    return true;
+}
+
+/* The state that a deletion leaves; *ret_gone: nothing holds the object. */
+static bool next_state(struct opr_req *r, const struct opr_obj *obj,
+                       const struct opr_delete *options, struct json_object *doc, bool *ret_gone)
+{
+    bool is_namespace = opr_kind_is(r->kind, "", "namespaces");
+    int64_t grace = grace_of(r, obj, options);
+    size_t before = opr_json_len(opr_json_at(obj, "/metadata/finalizers"));
+    if (options->propagation) {
+        set_finalizer(doc, "orphan", strcmp(options->propagation, "Orphan") == 0);
+        set_finalizer(doc, "foregroundDeletion", strcmp(options->propagation, "Foreground") == 0);
+    }
+    struct json_object *finalizers = opr_doc_at(doc, "/metadata/finalizers");
+    size_t after = finalizers ? json_object_array_length(finalizers) : 0;
+    struct json_object *of_namespace = opr_doc_at(doc, "/spec/finalizers");
+    bool is_held = after > 0 || (is_namespace && of_namespace &&
+                                 json_object_array_length(of_namespace) > 0);
+    *ret_gone = !is_held && grace == 0;
+    bool is_changed = mark(r, doc, grace) || before != after;
+    if (is_namespace && is_held) {
+        opr_doc_put_str(doc, "/status/phase", "Terminating");
+    }
+    return is_changed;
+}
+
+static opr_status remove_once(struct opr_req *r, struct opr_str key, const struct opr_obj *obj,
+                              const struct opr_delete *options, bool is_answered)
+{
+    OPR_TRY(check_preconditions(r, obj, options));
+    struct json_object *doc = opr_doc_from_obj(obj);
+    struct opr_obj *result = NULL;
+    struct opr_error err = {0};
+    bool is_gone;
+    bool is_changed = next_state(r, obj, options, doc, &is_gone);
+    opr_status st = OPR_OK;
+    if (r->is_dry_run) {
+        result = opr_json_ref(obj);
+    } else if (is_gone) {
+        st = opr_store_delete(r->api->store, key, opr_meta_rv(obj), NULL, &result, &err);
+    } else if (is_changed) {
+        st = opr_store_put(r->api->store, key, opr_meta_rv(obj), doc, &result, &err);
+    } else {
+        result = opr_json_ref(obj);
+    }
+    json_object_put(doc);
+    if (st == OPR_OK && opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions") &&
+        !r->is_dry_run) {
+        opr_crd_changed(r->api, result, is_gone);
+    }
+    if (st == OPR_OK && is_answered && is_gone) {
+        opr_api_deleted(r, result);
+    } else if (st == OPR_OK && is_answered) {
+        opr_api_object(r, 200, result);
+    } else if (st != OPR_OK && st != OPR_E_CONFLICT) {
+        st = opr_api_store_failure(r, st, &err);
+    }
+    opr_json_unref(result);
+    return st;
+}
+
+static bool is_protected(struct opr_req *r, const char *name)
+{
+    static const char *const names[] = {"default", "kube-system", "kube-public"};
+    for (size_t i = 0; i < 3; i++) {
+        if (opr_kind_is(r->kind, "", "namespaces") && strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+opr_status opr_api_remove(struct opr_req *r, const char *ns, const char *name,
+                          const struct opr_delete *options, bool is_answered)
+{
+    struct opr_str key = opr_api_key(r->arena, r->kind, ns, name);
+    if (is_protected(r, name)) {
+        return opr_api_refuse(r, 403, "Forbidden",
+                              "namespaces \"%s\" is forbidden: this namespace may not be deleted",
+                              name);
+    }
+    opr_status st = OPR_E_CONFLICT;
+    for (int i = 0; i < TRIES && st == OPR_E_CONFLICT; i++) {
+        struct opr_obj *obj = opr_store_get(r->api->store, key);
+        if (!obj) {
+            return opr_api_not_found(r, r->plural, name);
+        }
+        if (i == 0 && opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions") &&
+            !r->is_dry_run) {
+            opr_crd_delete_objects(r, obj);
+        }
+        st = remove_once(r, key, obj, options, is_answered);
+        opr_json_unref(obj);
+    }
+    return st == OPR_E_CONFLICT ? opr_api_conflict(r) : st;
+}
+
+void opr_api_delete(struct opr_req *r)
+{
+    struct opr_delete options;
+    if (opr_api_delete_options(r, &options) == OPR_OK) {
+        (void)!opr_api_remove(r, r->ns, r->name, &options, true); /* the answer is written */
+    }
+}
+
+void opr_api_delete_collection(struct opr_req *r)
+{
+    struct opr_delete options;
+    struct opr_select select;
+    if (opr_api_delete_options(r, &options) != OPR_OK || opr_api_select(r, &select) != OPR_OK) {
+        return;
+    }
+    const struct opr_obj *const *objs;
+    size_t count, more;
+    uint64_t revision;
+    opr_store_list(r->api->store, r->arena, opr_api_key(r->arena, r->kind, r->ns, NULL),
+                   OPR_STR(""), 0, &objs, &count, &revision, &more);
+    for (size_t i = 0; i < count; i++) {
+        if (opr_select_matches(&select, r->kind, objs[i])) {
+            r->name = opr_meta_name(objs[i]);
+            /* One that is gone already, or protected, is passed over. */
+            (void)!opr_api_remove(r, opr_meta_ns(objs[i]), r->name, &options, false);
+        }
+    }
+    opr_select_fini(&select);
+    r->name = NULL;
+    struct json_object *d = json_object_new_object();
+    json_object_object_add(d, "kind", json_object_new_string("Status"));
+    json_object_object_add(d, "apiVersion", json_object_new_string("v1"));
+    json_object_object_add(d, "metadata", json_object_new_object());
+    json_object_object_add(d, "status", json_object_new_string("Success"));
+    r->res->n_headers = 0;
+    opr_api_json(r, 200, d);
+}

@@ -1,0 +1,95 @@
+#include "apiserver/schema/crd.h"
+
+#include "apiserver/schema/validate.h"
+#include "core/base/alloc.h"
+
+static const struct opr_schema_type *member_type(const struct opr_schema_type *t, const char *name)
+{
+    const struct opr_schema_field *f = opr_schema_type_field(t, opr_str_of(name));
+    return f ? f->type : t->elem;
+}
+
+static bool is_type_meta(const char *name)
+{
+    return strcmp(name, "apiVersion") == 0 || strcmp(name, "kind") == 0 ||
+           strcmp(name, "metadata") == 0;
+}
+
+static void prune(const struct opr_schema_type *t, const struct opr__path *p,
+                  struct json_object *doc, struct opr_field_errors *errors);
+
+static void prune_object(const struct opr_schema_type *t, const struct opr__path *p,
+                         struct json_object *doc, struct opr_field_errors *errors)
+{
+    json_object_object_foreach(doc, name, value)
+    {
+        const struct opr_schema_field *f = opr_schema_type_field(t, opr_str_of(name));
+        bool is_known = f || t->elem || (t->flags & OPR_TYPE_PRESERVE_UNKNOWN) ||
+                        ((t->flags & OPR_TYPE_EMBEDDED) && is_type_meta(name));
+        if (is_known) {
+            prune(f ? f->type : t->elem, OPR__IN(p, name), value, errors);
+            continue;
+        }
+        if (errors) {
+            const char *field = opr__path_text(errors, OPR__IN(p, name));
+            opr_field_errors_add(errors, "UnknownField", field,
+                                 opr_arena_printf(errors->arena, "unknown field \"%s\"", field));
+        }
+        json_object_object_del(doc, name);
+    }
+}
+
+static void prune(const struct opr_schema_type *t, const struct opr__path *p,
+                  struct json_object *doc, struct opr_field_errors *errors)
+{
+    if (!t || !(t->flags & OPR_TYPE_CUSTOM)) {
+        return;
+    }
+    bool has_members = t->node == OPR_NODE_OBJECT || t->field_count || t->elem;
+    if (json_object_is_type(doc, json_type_object) && has_members && t->node != OPR_NODE_LIST) {
+        prune_object(t, p, doc, errors);
+    } else if (json_object_is_type(doc, json_type_array) && t->node == OPR_NODE_LIST) {
+        for (size_t i = 0; i < json_object_array_length(doc); i++) {
+            prune(t->elem, OPR__AT(p, i), json_object_array_get_idx(doc, i), errors);
+        }
+    }
+}
+
+void opr__custom_prune(const struct opr_schema_type *t, struct json_object *doc,
+                       struct opr_field_errors *errors)
+{
+    prune(t, NULL, doc, errors);
+}
+
+static bool is_nullable(const struct opr_schema_field *f)
+{
+    return f->type && (f->type->flags & OPR_TYPE_NULLABLE);
+}
+
+void opr__custom_default(const struct opr_schema_type *t, struct json_object *doc)
+{
+    if (!t || !(t->flags & OPR_TYPE_CUSTOM)) {
+        return;
+    }
+    if (json_object_is_type(doc, json_type_array)) {
+        for (size_t i = 0; t->elem && i < json_object_array_length(doc); i++) {
+            opr__custom_default(t->elem, json_object_array_get_idx(doc, i));
+        }
+        return;
+    }
+    if (!json_object_is_type(doc, json_type_object)) {
+        return;
+    }
+    for (uint16_t i = 0; i < t->field_count; i++) {
+        const struct opr_schema_field *f = &t->fields[i];
+        struct json_object *value = NULL;
+        bool has_value = json_object_object_get_ex(doc, f->name, &value);
+        if (f->default_json && (!has_value || (!value && !is_nullable(f)))) {
+            json_object_object_add(doc, f->name, json_tokener_parse(f->default_json));
+        }
+    }
+    json_object_object_foreach(doc, name, member)
+    {
+        opr__custom_default(member_type(t, name), member);
+    }
+}
