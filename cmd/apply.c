@@ -4,6 +4,7 @@
 #include "cmd/commands.h"
 #include "cmd/manifest.h"
 #include "cmd/session.h"
+#include "core/base/alloc.h"
 #include "core/base/str.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 #include "cmd/cluster.h"
 
+#include "core/base/alloc.h"
 #include "core/base/fs.h"
 #include "core/base/str.h"
 #include "core/json/json.h"

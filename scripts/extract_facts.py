@@ -218,7 +218,14 @@ class Facts:
             parts.append(f"default={self.package(pkg).consts[ref[1]] if ref else has['default']}")
         return " ".join(parts), needs
 
-    def struct(self, pkg, name, gvk=None):
+    @staticmethod
+    def gvk(pkg, name):
+        if name == "ListMeta" or name not in KINDS.get(pkg, "").split():
+            return None
+        group, version = pkg.split("/")[-2:]
+        return f"{GROUPS.get(group, group)}/{version}/{name}"
+
+    def struct(self, pkg, name):
         if (pkg, name) in self.done:
             return
         self.done.add((pkg, name))
@@ -238,6 +245,7 @@ class Facts:
                 comment = []
         head = f"type {openapi_name(pkg, name)} go={short(pkg)}.{name}"
         head += " map-type=atomic" if "+structType=atomic" in p.markers[name] else ""
+        gvk = self.gvk(pkg, name)
         head += f" gvk={gvk}" if gvk else ""
         self.out.append("\n".join([head] + lines))
         for src, bare in needs:
@@ -245,10 +253,8 @@ class Facts:
 
     def kinds(self):
         for pkg, names in KINDS.items():
-            group, version = pkg.split("/")[-2:]
             for name in names.split():
-                gvk = f"{GROUPS.get(group, group)}/{version}/{name}" if name != "ListMeta" else None
-                self.struct(pkg, name, gvk)
+                self.struct(pkg, name)
 
 
 def resources():

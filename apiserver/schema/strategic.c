@@ -41,22 +41,35 @@ static bool is_directive(const char *name)
            strncmp(name, DELETE_FROM, strlen(DELETE_FROM)) == 0;
 }
 
-/* A patch value for a place that holds nothing yet: nulls and directives do not get in. Owned. */
-static opr_status fresh_value(struct merge *m, const struct opr_schema_type *t,
-                              struct json_object *patch, struct json_object **ret_value)
+/* A patch value for a place that holds nothing yet: nulls and directives do not get in, and what
+ * bears a $patch has nothing to act on. Owned; NULL: there is nothing to set. */
+static struct json_object *fresh_value(struct json_object *patch)
 {
+    if (json_object_is_type(patch, json_type_array)) {
+        struct json_object *list = json_object_new_array();
+        for (size_t i = 0; i < opr__length(patch); i++) {
+            struct json_object *item = fresh_value(opr__item(patch, i));
+            if (item) {
+                json_object_array_add(list, item);
+            }
+        }
+        return list;
+    }
     if (!json_object_is_type(patch, json_type_object)) {
-        *ret_value = opr_doc_dup(patch);
-        return OPR_OK;
+        return opr_doc_dup(patch);
+    }
+    if (*directive(patch)) {
+        return NULL;
     }
     struct json_object *map = json_object_new_object();
-    opr_status st = merge_map(m, t, map, patch);
-    if (st != OPR_OK) {
-        json_object_put(map);
-        return st;
+    json_object_object_foreach(patch, name, value)
+    {
+        struct json_object *member = is_directive(name) ? NULL : fresh_value(value);
+        if (member) {
+            json_object_object_add(map, name, member);
+        }
     }
-    *ret_value = map;
-    return OPR_OK;
+    return map;
 }
 
 /* --- lists ------------------------------------------------------------------------------------ */
@@ -128,7 +141,6 @@ static struct json_object *ordered(struct json_object *list, struct json_object 
 static opr_status merge_item(struct merge *m, const struct opr_schema_type *elem, const char *key,
                              struct json_object *list, struct json_object *item)
 {
-    struct json_object *value = NULL;
     size_t at;
     if (key && !opr__get(item, key)) {
         return opr_error_set(m->reterr, OPR_E_INVALID,
@@ -144,8 +156,15 @@ static opr_status merge_item(struct merge *m, const struct opr_schema_type *elem
         return OPR_OK;
     }
     if (at == SIZE_MAX) {
-        OPR_TRY(fresh_value(m, elem, item, &value));
-        json_object_array_add(list, value);
+        struct json_object *plain = opr_doc_dup(item);
+        if (strcmp(directive(item), "merge") == 0) {
+            json_object_object_del(plain, "$patch");
+        }
+        struct json_object *value = fresh_value(plain);
+        json_object_put(plain);
+        if (value) {
+            json_object_array_add(list, value);
+        }
         return OPR_OK;
     }
     return key ? merge_map(m, elem, opr__item(list, at), item) : OPR_OK;
@@ -259,9 +278,13 @@ static opr_status merge_member(struct merge *m, const struct opr_schema_type *t,
         json_object_put(empty);
         OPR_TRY(st);
     } else {
-        OPR_TRY(fresh_value(m, value_type(t, name), patch, &value));
+        value = fresh_value(patch);
     }
-    json_object_object_add(into, name, value);
+    if (value) {
+        json_object_object_add(into, name, value);
+    } else {
+        json_object_object_del(into, name);
+    }
     return OPR_OK;
 }
 
@@ -312,8 +335,7 @@ static opr_status merge_map(struct merge *m, const struct opr_schema_type *t,
     struct json_object *retained = opr__get(patch, "$retainKeys");
     if (*what && strcmp(what, "replace") != 0 && strcmp(what, "delete") != 0 &&
         strcmp(what, "merge") != 0) {
-        return opr_error_set(m->reterr, OPR_E_INVALID, "Unknown patch type %s found in a map",
-                             what);
+        return opr_error_set(m->reterr, OPR_E_INVALID, "unknown patch type: %s in map", what);
     }
     if (strcmp(what, "replace") == 0 || strcmp(what, "delete") == 0) {
         clear(into);

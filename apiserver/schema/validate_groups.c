@@ -149,7 +149,10 @@ static void check_binding(struct opr_field_errors *e, struct json_object *doc,
                       is_namespaced);
     }
     if (old && !opr_doc_equal(role, opr__get(old, "roleRef"))) {
-        opr__invalid(e, p, role, "cannot change roleRef");
+        opr__add(e, "FieldValueInvalid", p,
+                 "Invalid value: {\"APIGroup\":\"%s\",\"Kind\":\"%s\",\"Name\":\"%s\"}: cannot "
+                 "change roleRef",
+                 opr__text(role, "apiGroup"), opr__text(role, "kind"), opr__text(role, "name"));
     }
 }
 

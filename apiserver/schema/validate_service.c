@@ -201,6 +201,12 @@ static void check_traffic(struct opr_field_errors *e, const struct opr__path *p,
     }
 }
 
+static bool is_ip_changed(struct json_object *spec, struct json_object *old)
+{
+    const char *ip = opr__text(spec, "clusterIP"), *was = opr__text(old, "clusterIP");
+    return *ip && *was && strcmp(ip, was) != 0;
+}
+
 /* A cluster IP stays, unless the service is or becomes ExternalName. */
 static void check_ips_kept(struct opr_field_errors *e, const struct opr__path *p,
                            struct json_object *spec, struct json_object *old)
@@ -211,6 +217,11 @@ static void check_ips_kept(struct opr_field_errors *e, const struct opr__path *p
         return;
     }
     const struct opr__path *at = OPR__IN(p, "clusterIPs");
+    if (is_ip_changed(spec, old)) { /* the list follows the one address */
+        opr__add(e, "FieldValueInvalid", OPR__AT(at, 0),
+                 "Invalid value: [\"%s\"]: may not change once set", opr__text(spec, "clusterIP"));
+        return;
+    }
     if (opr__length(was) && opr__length(ips) == 0) {
         opr__invalid(e, OPR__AT(at, 0), ips, "primary clusterIP can not be unset");
         return;
@@ -257,7 +268,7 @@ void opr__validate_service(struct opr_field_errors *e, struct json_object *doc,
     check_shape(e, &p, spec);
     opr__check_labels(e, OPR__IN(&p, "selector"), opr__get(spec, "selector"));
     check_affinity(e, &p, spec);
-    if (!is_type(spec, "ExternalName")) {
+    if (!is_type(spec, "ExternalName") && !is_ip_changed(spec, opr__get(old, "spec"))) {
         check_cluster_ips(e, &p, spec);
     }
     struct json_object *external = opr__get(spec, "externalIPs");

@@ -9,12 +9,14 @@
 extern "C" {
 #endif
 
-/* Changes *doc in place (it may be replaced). */
+/* These change *doc in place (it may be replaced). After an error *doc is whole, but half changed:
+ * drop it. */
 OPR_NODISCARD opr_status opr_patch_merge(struct json_object **doc, struct json_object *patch,
                                          struct opr_error *reterr);
 OPR_NODISCARD opr_status opr_patch_json(struct json_object **doc, struct json_object *patch,
                                         struct opr_error *reterr);
-/* The merge patch that turns a into b; owned; NULL where they are equal. */
+/* The merge patch that turns a into b; owned; NULL where they are equal (null is as absent: a merge
+ * patch can not say null). */
 struct json_object *opr_patch_diff(struct json_object *a, struct json_object *b);
 
 #ifdef __cplusplus

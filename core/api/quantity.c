@@ -16,31 +16,44 @@ static const struct {
 
 typedef unsigned __int128 u128;
 
-/* Digits with one optional point: mantissa * 10^-scale. At most 30 digits count. */
+#define DIGITS_MAX 30 /* significant ones; more fit no 128-bit mantissa with a suffix */
+
+/* Digits with one optional point: mantissa * 10^-scale. Fraction digits past DIGITS_MAX only round
+ * up. OPR_E_LIMIT where the whole part is longer. */
 static opr_status read_number(struct opr_str *s, u128 *ret_mantissa, int *ret_scale)
 {
     u128 mantissa = 0;
-    int scale = 0, count = 0;
-    bool has_point = false;
-    while (s->len > 0) {
+    int scale = 0, significant = 0;
+    bool has_point = false, has_digit = false, has_more = false;
+    for (; s->len > 0; *s = opr_str_n(s->ptr + 1, s->len - 1)) {
         char c = s->ptr[0];
         if (c == '.' && !has_point) {
             has_point = true;
-        } else if (c >= '0' && c <= '9') {
-            if (++count > 30) {
-                return OPR_E_LIMIT;
-            }
-            mantissa = mantissa * 10 + (u128)(c - '0');
-            scale += has_point;
-        } else {
+            continue;
+        }
+        if (c < '0' || c > '9') {
             break;
         }
-        *s = opr_str_n(s->ptr + 1, s->len - 1);
+        has_digit = true;
+        if (significant == DIGITS_MAX) {
+            if (!has_point) {
+                return OPR_E_LIMIT;
+            }
+            has_more = has_more || c != '0';
+            continue;
+        }
+        mantissa = mantissa * 10 + (u128)(c - '0');
+        significant += mantissa != 0;
+        scale += has_point;
     }
-    *ret_mantissa = mantissa;
+    *ret_mantissa = mantissa + has_more;
     *ret_scale = scale;
-    return count > 0 ? OPR_OK : OPR_E_INVALID;
+    return has_digit ? OPR_OK : OPR_E_INVALID;
 }
+
+/* Far past 64 bits either way, whatever the mantissa: the result is the same beyond. */
+#define EXPONENT_MAX (1 << 20)
+#define TEXT_MAX 4096
 
 static bool read_suffix(struct opr_str s, int *ret_power10, int *ret_power2)
 {
@@ -57,8 +70,10 @@ static bool read_suffix(struct opr_str s, int *ret_power10, int *ret_power2)
         if (digits.ptr[0] == '+') {
             digits = opr_str_n(digits.ptr + 1, digits.len - 1);
         }
-        if (opr_str_to_i64(digits, &exponent) == OPR_OK && exponent >= -40 && exponent <= 40) {
-            *ret_power10 = (int)exponent;
+        if (opr_str_to_i64(digits, &exponent) == OPR_OK) {
+            *ret_power10 = exponent < -EXPONENT_MAX  ? -EXPONENT_MAX
+                           : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                                     : (int)exponent;
             *ret_power2 = 0;
             return true;
         }
@@ -68,7 +83,7 @@ static bool read_suffix(struct opr_str s, int *ret_power10, int *ret_power2)
 
 static bool times10(u128 *value, int power)
 {
-    for (; power > 0; power--) {
+    for (; power > 0 && *value > 0; power--) {
         if (*value > ~(u128)0 / 10) {
             return false;
         }
@@ -80,13 +95,16 @@ static bool times10(u128 *value, int power)
 /* Divides by 10^power, rounding up (away from zero, as apimachinery rounds). */
 static void divide10(u128 *value, int power)
 {
-    for (; power > 0 && *value > 0; power--) {
+    for (; power > 0 && *value > 1; power--) {
         *value = *value / 10 + (*value % 10 != 0);
     }
 }
 
 opr_status opr_quantity_parse(struct opr_str text, int64_t *ret_milli)
 {
+    if (text.len > TEXT_MAX) {
+        return OPR_E_LIMIT;
+    }
     struct opr_str s = text;
     bool is_negative = s.len > 0 && s.ptr[0] == '-';
     if (s.len > 0 && (s.ptr[0] == '-' || s.ptr[0] == '+')) {
@@ -101,7 +119,10 @@ opr_status opr_quantity_parse(struct opr_str text, int64_t *ret_milli)
     if (!read_suffix(s, &power10, &power2)) {
         return OPR_E_INVALID;
     }
-    if (power2 > 0 && value > ~(u128)0 >> power2) {
+    for (; scale > 0 && value > ~(u128)0 >> power2; scale--) {
+        divide10(&value, 1); /* digits that 64 bits of thousandths can not show */
+    }
+    if (value > ~(u128)0 >> power2) {
         return OPR_E_LIMIT;
     }
     value <<= power2;
@@ -125,7 +146,9 @@ void opr_quantity_format(int64_t milli, bool is_binary, char ret_text[OPR_QUANTI
         snprintf(ret_text, OPR_QUANTITY_TEXT_MAX, "%lldm", (long long)milli);
         return;
     }
-    int64_t value = milli / 1000, step = is_binary ? 1024 : 1000;
+    int64_t value = milli / 1000;
+    is_binary = is_binary && (value <= -1024 || value >= 1024);
+    int64_t step = is_binary ? 1024 : 1000;
     int power = 0;
     while (value != 0 && value % step == 0 && power < 6) {
         value /= step;

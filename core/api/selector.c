@@ -1,21 +1,9 @@
-#include "core/api/selector.h"
+#include "core/api/selector_internal.h"
 
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
-enum op { OP_IN, OP_NOT_IN, OP_EXISTS, OP_NOT_EXISTS, OP_GT, OP_LT };
-
-struct requirement {
-    char *key; /* owned */
-    enum op op;
-    char **values; /* owned strings */
-    size_t count;
-};
-
-struct opr_selector {
-    struct requirement *items; /* owned */
-    size_t count;
-};
+#include <stdlib.h>
 
 void opr_selector_free(struct opr_selector *s)
 {
@@ -33,206 +21,54 @@ void opr_selector_free(struct opr_selector *s)
     opr_free(s);
 }
 
-static struct requirement *add(struct opr_selector *s, struct opr_str key, enum op op)
+struct opr__requirement *opr__selector_add(struct opr_selector *s, struct opr_str key,
+                                           enum opr__op op)
 {
     s->items = opr_xrealloc(s->items, (s->count + 1) * sizeof *s->items);
-    struct requirement *r = &s->items[s->count++];
-    *r = (struct requirement){.key = opr_xstrndup(key.ptr, key.len), .op = op};
+    struct opr__requirement *r = &s->items[s->count++];
+    *r = (struct opr__requirement){.key = opr_xstrndup(key.ptr, key.len), .op = op};
     return r;
 }
 
-static void add_value(struct requirement *r, struct opr_str value)
+void opr__selector_add_value(struct opr__requirement *r, struct opr_str value)
 {
     r->values = opr_xrealloc(r->values, (r->count + 1) * sizeof *r->values);
     r->values[r->count++] = opr_xstrndup(value.ptr, value.len);
 }
 
-/* -- text form ------------------------------------------------------------------------------- */
-
-struct lexer {
-    struct opr_str rest;
-    struct opr_str token; /* empty at the end */
-    struct opr_error *reterr;
-};
-
-static bool is_special(char c)
+static int compare_values(const void *a, const void *b)
 {
-    return c != '\0' && strchr("=!(),><", c) != NULL;
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void advance(struct lexer *l)
+static int compare_keys(const void *a, const void *b)
 {
-    l->rest = opr_str_trim(l->rest);
-    size_t n = 0;
-    const char *p = l->rest.ptr;
-    if (l->rest.len > 0 && is_special(p[0])) {
-        bool is_pair = l->rest.len > 1 && p[1] == '=' && (p[0] == '=' || p[0] == '!');
-        n = is_pair ? 2 : 1;
-    } else {
-        while (n < l->rest.len && !is_special(p[n]) && p[n] != ' ' && p[n] != '\t') {
-            n++;
+    const struct opr__requirement *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+    return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+void opr__selector_seal(struct opr_selector *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct opr__requirement *r = &s->items[i];
+        size_t kept = 0;
+        r->number = i;
+        if (r->count > 1) {
+            qsort(r->values, r->count, sizeof *r->values, compare_values);
         }
-    }
-    l->token = opr_str_n(p, n);
-    l->rest = opr_str_n(p + n, l->rest.len - n);
-}
-
-static bool is_word(struct opr_str token)
-{
-    return token.len > 0 && !is_special(token.ptr[0]);
-}
-
-static opr_status unexpected(const struct lexer *l, const char *expected)
-{
-    return opr_error_set(l->reterr, OPR_E_INVALID,
-                         "unable to parse requirement: found '%.*s', expected: %s",
-                         OPR_STR_ARG(l->token), expected);
-}
-
-/* Alphanumeric at both ends, "-_." between (Kubernetes label names and values); at most 63. */
-static bool is_label_text(struct opr_str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        bool is_inner = i > 0 && i + 1 < s.len;
-        if (!is_plain && !(is_inner && (c == '-' || c == '_' || c == '.'))) {
-            return false;
+        for (size_t j = 0; j < r->count; j++) {
+            if (kept > 0 && strcmp(r->values[kept - 1], r->values[j]) == 0) {
+                opr_free(r->values[j]);
+            } else {
+                r->values[kept++] = r->values[j];
+            }
         }
+        r->count = kept;
     }
-    return s.len <= 63;
-}
-
-static opr_status check_key(const struct lexer *l, struct opr_str key)
-{
-    const char *slash = memchr(key.ptr, '/', key.len);
-    struct opr_str name =
-        slash ? opr_str_n(slash + 1, key.len - (size_t)(slash + 1 - key.ptr)) : key;
-    if (name.len > 0 && is_label_text(name) && slash != key.ptr) {
-        return OPR_OK;
+    if (s->count > 1) {
+        qsort(s->items, s->count, sizeof *s->items, compare_keys);
     }
-    return opr_error_set(l->reterr, OPR_E_INVALID,
-                         "unable to parse requirement: <nil>: Invalid value: \"%.*s\": name part "
-                         "must consist of alphanumeric characters, '-', '_' or '.', and must start "
-                         "and end with an alphanumeric character",
-                         OPR_STR_ARG(key));
-}
-
-static opr_status check_value(const struct lexer *l, struct opr_str key, struct opr_str value)
-{
-    if (is_label_text(value)) {
-        return OPR_OK;
-    }
-    return opr_error_set(l->reterr, OPR_E_INVALID,
-                         "unable to parse requirement: values[0][%.*s]: Invalid value: \"%.*s\": a "
-                         "valid label must be an empty string or consist of alphanumeric "
-                         "characters, '-', '_' or '.', and must start and end with an "
-                         "alphanumeric character",
-                         OPR_STR_ARG(key), OPR_STR_ARG(value));
-}
-
-static opr_status parse_set(struct lexer *l, struct requirement *r)
-{
-    if (!opr_str_is(l->token, "(")) {
-        return unexpected(l, "'('");
-    }
-    advance(l);
-    for (;;) {
-        struct opr_str value = is_word(l->token) ? l->token : opr_str_n("", 0);
-        OPR_TRY(check_value(l, opr_str_of(r->key), value));
-        add_value(r, value);
-        if (is_word(l->token)) {
-            advance(l);
-        }
-        if (opr_str_is(l->token, ")")) {
-            advance(l);
-            return OPR_OK;
-        }
-        if (!opr_str_is(l->token, ",")) {
-            return unexpected(l, "',' or ')'");
-        }
-        advance(l);
-    }
-}
-
-static opr_status parse_one_value(struct lexer *l, struct requirement *r)
-{
-    struct opr_str value = is_word(l->token) ? l->token : opr_str_n("", 0);
-    int64_t number;
-    OPR_TRY(check_value(l, opr_str_of(r->key), value));
-    if ((r->op == OP_GT || r->op == OP_LT) && opr_str_to_i64(value, &number) != OPR_OK) {
-        return opr_error_set(l->reterr, OPR_E_INVALID,
-                             "unable to parse requirement: values[0][%s]: Invalid value: \"%.*s\": "
-                             "for 'Gt', 'Lt' operators, the value must be an integer",
-                             r->key, OPR_STR_ARG(value));
-    }
-    add_value(r, value);
-    if (is_word(l->token)) {
-        advance(l);
-    }
-    return OPR_OK;
-}
-
-static opr_status parse_requirement(struct lexer *l, struct opr_selector *s)
-{
-    static const struct {
-        const char *word;
-        enum op op;
-        bool is_set;
-    } ops[] = {{"=", OP_IN, false}, {"==", OP_IN, false},       {"!=", OP_NOT_IN, false},
-               {"in", OP_IN, true}, {"notin", OP_NOT_IN, true}, {">", OP_GT, false},
-               {"<", OP_LT, false}};
-    bool is_negated = opr_str_is(l->token, "!");
-    if (is_negated) {
-        advance(l);
-    }
-    struct opr_str key = l->token;
-    if (!is_word(key)) {
-        return unexpected(l, "identifier");
-    }
-    OPR_TRY(check_key(l, key));
-    advance(l);
-    if (is_negated || l->token.len == 0 || opr_str_is(l->token, ",")) {
-        add(s, key, is_negated ? OP_NOT_EXISTS : OP_EXISTS);
-        return OPR_OK;
-    }
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (opr_str_is(l->token, ops[i].word)) {
-            advance(l);
-            struct requirement *r = add(s, key, ops[i].op);
-            return ops[i].is_set ? parse_set(l, r) : parse_one_value(l, r);
-        }
-    }
-    return unexpected(l, "in, notin, =, ==, !=, gt, lt");
-}
-
-opr_status opr_selector_parse(struct opr_str text, struct opr_selector **ret_selector,
-                              struct opr_error *reterr)
-{
-    struct lexer l = {.rest = text, .reterr = reterr};
-    struct opr_selector *s = opr_xalloc(sizeof *s);
-    opr_status st = OPR_OK;
-    advance(&l);
-    while (st == OPR_OK && l.token.len > 0) {
-        st = parse_requirement(&l, s);
-        if (st != OPR_OK || l.token.len == 0) {
-            break;
-        }
-        if (!opr_str_is(l.token, ",")) {
-            st = unexpected(&l, "',' or 'end of string'");
-            break;
-        }
-        advance(&l);
-        if (l.token.len == 0) {
-            st = unexpected(&l, "identifier after ','");
-        }
-    }
-    if (st != OPR_OK) {
-        opr_selector_free(s);
-        return st;
-    }
-    *ret_selector = s;
-    return OPR_OK;
 }
 
 /* -- object form ----------------------------------------------------------------------------- */
@@ -242,7 +78,7 @@ static opr_status add_expression(struct opr_selector *s, const struct opr_obj *e
 {
     static const struct {
         const char *name;
-        enum op op;
+        enum opr__op op;
         bool has_values;
     } ops[] = {{"In", OP_IN, true},          {"NotIn", OP_NOT_IN, true},
                {"Exists", OP_EXISTS, false}, {"DoesNotExist", OP_NOT_EXISTS, false},
@@ -258,14 +94,32 @@ static opr_status add_expression(struct opr_selector *s, const struct opr_obj *e
                 reterr, OPR_E_INVALID, "label selector: operator %s of key \"%.*s\" needs %s",
                 ops[i].name, OPR_STR_ARG(key), ops[i].has_values ? "values" : "no values");
         }
-        struct requirement *r = add(s, key, ops[i].op);
+        struct opr__requirement *r = opr__selector_add(s, key, ops[i].op);
         for (const struct opr_obj *v = opr_json_first(values); v; v = opr_json_next(v)) {
-            add_value(r, opr_json_text(v, ""));
+            opr__selector_add_value(r, opr_json_text(v, ""));
         }
         return OPR_OK;
     }
     return opr_error_set(reterr, OPR_E_INVALID, "\"%.*s\" is not a valid label selector operator",
                          OPR_STR_ARG(name));
+}
+
+static void add_labels(struct opr_selector *s, const struct opr_obj *labels)
+{
+    for (const struct opr_obj *v = opr_json_first(labels); v; v = opr_json_next(v)) {
+        opr__selector_add_value(opr__selector_add(s, opr_str_of(opr_json_name(v)), OP_EQUAL),
+                                opr_json_text(v, ""));
+    }
+}
+
+struct opr_selector *opr_selector_from_map(const struct opr_obj *labels)
+{
+    struct opr_selector *s = opr_xalloc(sizeof *s);
+    if (opr_json_type(labels) == OPR_TYPE_OBJECT) {
+        add_labels(s, labels);
+        opr__selector_seal(s);
+    }
+    return s;
 }
 
 opr_status opr_selector_from_obj(const struct opr_obj *o, struct opr_selector **ret_selector,
@@ -275,8 +129,8 @@ opr_status opr_selector_from_obj(const struct opr_obj *o, struct opr_selector **
     const struct opr_obj *labels = opr_json_at(o, "/matchLabels");
     const struct opr_obj *expressions = opr_json_at(o, "/matchExpressions");
     opr_status st = OPR_OK;
-    for (const struct opr_obj *v = opr_json_first(labels); v; v = opr_json_next(v)) {
-        add_value(add(s, opr_str_of(opr_json_name(v)), OP_IN), opr_json_text(v, ""));
+    if (opr_json_type(labels) == OPR_TYPE_OBJECT) {
+        add_labels(s, labels);
     }
     for (const struct opr_obj *e = opr_json_first(expressions); e && st == OPR_OK;
          e = opr_json_next(e)) {
@@ -286,6 +140,7 @@ opr_status opr_selector_from_obj(const struct opr_obj *o, struct opr_selector **
         opr_selector_free(s);
         return st;
     }
+    opr__selector_seal(s);
     *ret_selector = s;
     return OPR_OK;
 }
@@ -297,7 +152,7 @@ bool opr_selector_is_empty(const struct opr_selector *s)
     return s->count == 0;
 }
 
-static bool has_value(const struct requirement *r, struct opr_str value)
+static bool has_value(const struct opr__requirement *r, struct opr_str value)
 {
     for (size_t i = 0; i < r->count; i++) {
         if (opr_str_is(value, r->values[i])) {
@@ -307,7 +162,7 @@ static bool has_value(const struct requirement *r, struct opr_str value)
     return false;
 }
 
-static bool compare_numbers(const struct requirement *r, struct opr_str value)
+static bool compare_numbers(const struct opr__requirement *r, struct opr_str value)
 {
     int64_t have, want;
     if (r->count != 1 || opr_str_to_i64(value, &have) != OPR_OK ||
@@ -317,13 +172,15 @@ static bool compare_numbers(const struct requirement *r, struct opr_str value)
     return r->op == OP_GT ? have > want : have < want;
 }
 
-static bool matches(const struct requirement *r, const struct opr_obj *labels)
+static bool matches(const struct opr__requirement *r, const struct opr_obj *labels)
 {
     struct opr_str value = opr_json_text(opr_json_member(labels, opr_str_of(r->key)), "");
     bool is_there = value.ptr != NULL;
     switch (r->op) {
+    case OP_EQUAL:
     case OP_IN:
         return is_there && has_value(r, value);
+    case OP_NOT_EQUAL:
     case OP_NOT_IN:
         return !is_there || !has_value(r, value);
     case OP_EXISTS:
@@ -345,11 +202,33 @@ bool opr_selector_match(const struct opr_selector *s, const struct opr_obj *labe
     return true;
 }
 
+/* The common case, without building a selector. */
+static bool has_labels(const struct opr_obj *wanted, const struct opr_obj *labels)
+{
+    for (const struct opr_obj *v = opr_json_first(wanted); v; v = opr_json_next(v)) {
+        const struct opr_obj *have = opr_json_member(labels, opr_str_of(opr_json_name(v)));
+        struct opr_str value = opr_json_text(have, "");
+        if (!value.ptr || !opr_str_eq(value, opr_json_text(v, ""))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool opr_selector_obj_matches(const struct opr_obj *selector, const struct opr_obj *labels)
 {
     struct opr_selector *s = NULL;
-    if (opr_json_type(selector) != OPR_TYPE_OBJECT ||
-        opr_selector_from_obj(selector, &s, NULL) != OPR_OK) {
+    const struct opr_obj *wanted = opr_json_member(selector, OPR_STR("matchLabels"));
+    if (opr_json_type(selector) != OPR_TYPE_OBJECT) {
+        return false;
+    }
+    if (opr_json_type(wanted) == OPR_TYPE_OBJECT && !has_labels(wanted, labels)) {
+        return false;
+    }
+    if (opr_json_len(opr_json_member(selector, OPR_STR("matchExpressions"))) == 0) {
+        return true;
+    }
+    if (opr_selector_from_obj(selector, &s, NULL) != OPR_OK) {
         return false;
     }
     bool is_match = opr_selector_match(s, labels);
@@ -357,27 +236,28 @@ bool opr_selector_obj_matches(const struct opr_obj *selector, const struct opr_o
     return is_match;
 }
 
-static void format_values(const struct requirement *r, const char *op, struct opr_buf *b)
+static void format_values(const struct opr__requirement *r, const char *op, struct opr_buf *b)
 {
-    if (r->count == 1) {
-        opr_buf_printf(b, "%s%s%s", r->key, r->op == OP_IN ? "=" : "!=", r->values[0]);
-        return;
-    }
     opr_buf_printf(b, "%s %s (", r->key, op);
     for (size_t i = 0; i < r->count; i++) {
         opr_buf_printf(b, "%s%s", i > 0 ? "," : "", r->values[i]);
     }
-    opr_buf_add_char(b, ')');
+    bool is_only_empty = r->count == 1 && r->values[0][0] == '\0'; /* "()" would not parse */
+    opr_buf_add_text(b, is_only_empty ? ",)" : ")");
 }
 
 void opr_selector_format(const struct opr_selector *s, struct opr_buf *b)
 {
     for (size_t i = 0; i < s->count; i++) {
-        const struct requirement *r = &s->items[i];
+        const struct opr__requirement *r = &s->items[i];
         if (i > 0) {
             opr_buf_add_char(b, ',');
         }
         switch (r->op) {
+        case OP_EQUAL:
+        case OP_NOT_EQUAL:
+            opr_buf_printf(b, "%s%s%s", r->key, r->op == OP_EQUAL ? "=" : "!=", r->values[0]);
+            break;
         case OP_IN:
             format_values(r, "in", b);
             break;

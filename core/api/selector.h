@@ -13,13 +13,17 @@ struct opr_selector;
 /* "a=b,c!=d,e in (f,g),h,!i,j>1". Errors are worded as Kubernetes words them. "" selects all. */
 OPR_NODISCARD opr_status opr_selector_parse(struct opr_str text, struct opr_selector **ret_selector,
                                             struct opr_error *reterr);
-/* A LabelSelector value ({matchLabels, matchExpressions}); a plain map: opr_selector_from_map. */
+/* A LabelSelector value ({matchLabels, matchExpressions}). Gt and Lt, which only node selectors
+ * have, are taken too. Labels are not checked here; schemas do that. */
 OPR_NODISCARD opr_status opr_selector_from_obj(const struct opr_obj *o,
                                                struct opr_selector **ret_selector,
                                                struct opr_error *reterr);
+/* A plain map of labels (a Service's spec.selector); NULL or empty selects all. */
+struct opr_selector *opr_selector_from_map(const struct opr_obj *labels);
 void opr_selector_free(struct opr_selector *s);
 bool opr_selector_is_empty(const struct opr_selector *s);
 bool opr_selector_match(const struct opr_selector *s, const struct opr_obj *labels);
+/* Canonical text: sorted by key, "a=b,c in (d,e),!f". */
 void opr_selector_format(const struct opr_selector *s, struct opr_buf *b);
 /* One call for plugins: see opr_selector_matches() in operon/object.h. */
 bool opr_selector_obj_matches(const struct opr_obj *selector, const struct opr_obj *labels);

@@ -20,12 +20,10 @@ void opr_buf_clear(struct opr_buf *b)
     }
 }
 
-void opr_buf_reserve(struct opr_buf *b, size_t extra_bytes)
+static void grow(struct opr_buf *b, size_t extra_bytes)
 {
     size_t need = b->len + extra_bytes + 1;
-    if (need <= b->cap) {
-        return;
-    }
+    OPR_CHECK(need > extra_bytes);
     size_t cap = b->cap ? b->cap : 64;
     while (cap < need) {
         cap += cap / 2 + 64;
@@ -35,9 +33,21 @@ void opr_buf_reserve(struct opr_buf *b, size_t extra_bytes)
     b->data[b->len] = '\0';
 }
 
+static inline void reserve(struct opr_buf *b, size_t extra_bytes)
+{
+    if (b->cap - b->len <= extra_bytes) {
+        grow(b, extra_bytes);
+    }
+}
+
+void opr_buf_reserve(struct opr_buf *b, size_t extra_bytes)
+{
+    reserve(b, extra_bytes);
+}
+
 void opr_buf_add(struct opr_buf *b, const void *data, size_t len)
 {
-    opr_buf_reserve(b, len);
+    reserve(b, len);
     if (len > 0) {
         memcpy(b->data + b->len, data, len);
     }
@@ -57,7 +67,9 @@ void opr_buf_add_text(struct opr_buf *b, const char *text)
 
 void opr_buf_add_char(struct opr_buf *b, char c)
 {
-    opr_buf_add(b, &c, 1);
+    reserve(b, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
 }
 
 void opr_buf_printf(struct opr_buf *b, const char *fmt, ...)
@@ -116,7 +128,11 @@ void opr_buf_add_json(struct opr_buf *b, struct opr_str s)
     opr_buf_reserve(b, s.len + 2);
     opr_buf_add_char(b, '"');
     while (i < s.len) {
-        size_t len = p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' ? utf8_len(p + i, s.len - i) : 0;
+        i += opr_str_plain_run(opr_str_n(s.ptr + i, s.len - i));
+        if (i == s.len) {
+            break;
+        }
+        size_t len = p[i] >= 0x80 ? utf8_len(p + i, s.len - i) : 0;
         if (len > 0) {
             i += len;
             continue;

@@ -75,24 +75,38 @@ void opr_clock_fake_advance(struct opr_clock *c, uint64_t ms)
     atomic_fetch_add(&((struct fake *)c)->passed_ms, ms);
 }
 
-static struct tm utc(int64_t wall_ms)
+/* RFC 3339 has four digits for the year. */
+#define WALL_MIN_MS (-62167219200000) /* 0000-01-01 */
+#define WALL_MAX_MS 253402300799999   /* 9999-12-31 */
+
+/* Returns the milliseconds within the second. */
+static int format_seconds(int64_t wall_ms, char ret_text[OPR_TIME_TEXT_MAX])
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
+    int64_t ms = wall_ms < WALL_MIN_MS   ? WALL_MIN_MS
+                 : wall_ms > WALL_MAX_MS ? WALL_MAX_MS
+                                         : wall_ms;
+    int64_t part = ((ms % 1000) + 1000) % 1000;
+    time_t seconds = (time_t)((ms - part) / 1000);
     struct tm t;
     gmtime_r(&seconds, &t);
-    return t;
+    snprintf(ret_text, OPR_TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u",
+             (unsigned)(t.tm_year + 1900) % 10000, (unsigned)(t.tm_mon + 1) % 100,
+             (unsigned)t.tm_mday % 100, (unsigned)t.tm_hour % 100, (unsigned)t.tm_min % 100,
+             (unsigned)t.tm_sec % 100);
+    return (int)part;
 }
 
 void opr_time_format(int64_t wall_ms, char ret_text[OPR_TIME_TEXT_MAX])
 {
-    struct tm t = utc(wall_ms);
-    strftime(ret_text, OPR_TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &t);
+    format_seconds(wall_ms, ret_text);
+    ret_text[19] = 'Z';
+    ret_text[20] = '\0';
 }
 
 void opr_time_format_micro(int64_t wall_ms, char ret_text[OPR_TIME_TEXT_MAX])
 {
-    opr_time_format(wall_ms, ret_text);
-    snprintf(ret_text + 19, OPR_TIME_TEXT_MAX - 19, ".%03d000Z", (int)(wall_ms % 1000));
+    int part = format_seconds(wall_ms, ret_text);
+    snprintf(ret_text + 19, OPR_TIME_TEXT_MAX - 19, ".%03d000Z", part);
 }
 
 /* Reads n digits; -1 where there are none. */
@@ -115,9 +129,16 @@ static bool skip(struct opr_str *s, char c)
     return true;
 }
 
+/* Of ".678"; -1 where no digit follows the point. */
 static int64_t fraction_ms(struct opr_str *s)
 {
     int64_t ms = 0, scale = 100;
+    if (!skip(s, '.')) {
+        return 0;
+    }
+    if (s->len == 0 || s->ptr[0] < '0' || s->ptr[0] > '9') {
+        return -1;
+    }
     while (s->len > 0 && s->ptr[0] >= '0' && s->ptr[0] <= '9') {
         ms += (s->ptr[0] - '0') * scale;
         scale /= 10;
@@ -146,6 +167,13 @@ static bool parse_zone(struct opr_str *s, int64_t *ret_offset_s)
     return s->len == 0;
 }
 
+static int days_in(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[month - 1] + (month == 2 && is_leap);
+}
+
 opr_status opr_time_parse(struct opr_str text, int64_t *ret_wall_ms)
 {
     struct opr_str s = text;
@@ -155,16 +183,17 @@ opr_status opr_time_parse(struct opr_str text, int64_t *ret_wall_ms)
     int month = digits(&s, 2);
     is_good = is_good && month >= 1 && month <= 12 && skip(&s, '-');
     t.tm_mday = digits(&s, 2);
-    is_good = is_good && t.tm_mday >= 1 && t.tm_mday <= 31 && (skip(&s, 'T') || skip(&s, 't'));
+    is_good = is_good && t.tm_mday >= 1 && t.tm_mday <= days_in(year, month) &&
+              (skip(&s, 'T') || skip(&s, 't'));
     t.tm_hour = digits(&s, 2);
     is_good = is_good && t.tm_hour >= 0 && t.tm_hour <= 23 && skip(&s, ':');
     t.tm_min = digits(&s, 2);
     is_good = is_good && t.tm_min >= 0 && t.tm_min <= 59 && skip(&s, ':');
     t.tm_sec = digits(&s, 2);
-    is_good = is_good && t.tm_sec >= 0 && t.tm_sec <= 60;
-    int64_t ms = skip(&s, '.') ? fraction_ms(&s) : 0;
+    is_good = is_good && t.tm_sec >= 0 && t.tm_sec <= 59;
+    int64_t ms = fraction_ms(&s);
     int64_t offset_s;
-    if (!is_good || !parse_zone(&s, &offset_s)) {
+    if (!is_good || ms < 0 || !parse_zone(&s, &offset_s)) {
         return OPR_E_INVALID;
     }
     t.tm_year = year - 1900;
@@ -173,58 +202,75 @@ opr_status opr_time_parse(struct opr_str text, int64_t *ret_wall_ms)
     return OPR_OK;
 }
 
-static int64_t unit_us(struct opr_str *s)
+/* Takes a unit off the text; its nanoseconds, or 0. */
+static int64_t take_unit(struct opr_str *s)
 {
     static const struct {
         const char *name;
-        int64_t us;
-    } units[] = {{"ms", 1000}, {"us", 1}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}};
+        int64_t ns;
+    } units[] = {{"ns", 1},         {"us", 1000},       {"\xc2\xb5s", 1000}, {"ms", 1000000},
+                 {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (opr_str_starts(*s, units[i].name)) {
             size_t len = strlen(units[i].name);
             *s = opr_str_n(s->ptr + len, s->len - len);
-            return units[i].us;
+            return units[i].ns;
         }
     }
     return 0;
 }
 
+static size_t digit_run(struct opr_str s)
+{
+    size_t n = 0;
+    while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9') {
+        n++;
+    }
+    return n;
+}
+
+/* One "1.5h" off the text, in nanoseconds. */
+static opr_status take_part(struct opr_str *s, int64_t *ret_ns)
+{
+    struct opr_str whole = opr_str_n(s->ptr, digit_run(*s)), fraction = {NULL, 0};
+    int64_t value = 0;
+    *s = opr_str_n(s->ptr + whole.len, s->len - whole.len);
+    if (skip(s, '.')) {
+        fraction = opr_str_n(s->ptr, digit_run(*s));
+        *s = opr_str_n(s->ptr + fraction.len, s->len - fraction.len);
+    }
+    int64_t unit = take_unit(s);
+    if (unit == 0 || whole.len + fraction.len == 0) {
+        return OPR_E_INVALID;
+    }
+    if (whole.len > 0) {
+        OPR_TRY(opr_str_to_i64(whole, &value));
+    }
+    if (__builtin_mul_overflow(value, unit, ret_ns)) {
+        return OPR_E_LIMIT;
+    }
+    int64_t part = 0, scale = unit;
+    for (size_t i = 0; i < fraction.len && scale >= 10; i++) {
+        scale /= 10;
+        part += (fraction.ptr[i] - '0') * scale;
+    }
+    return __builtin_add_overflow(*ret_ns, part, ret_ns) ? OPR_E_LIMIT : OPR_OK;
+}
+
 opr_status opr_duration_parse(struct opr_str text, int64_t *ret_ms)
 {
     struct opr_str s = text;
-    int64_t total_us = 0;
-    if (opr_str_is(text, "0")) {
+    int64_t total_ns = 0, part_ns;
+    if (opr_str_is(s, "0")) {
         *ret_ms = 0;
         return OPR_OK;
     }
     do {
-        size_t n = 0;
-        while (n < s.len && ((s.ptr[n] >= '0' && s.ptr[n] <= '9') || s.ptr[n] == '.')) {
-            n++;
-        }
-        struct opr_str whole = opr_str_n(s.ptr, n), number, fraction = {NULL, 0};
-        int64_t value, part_us;
-        if (!opr_str_next(&whole, '.', &number) || opr_str_to_i64(number, &value) != OPR_OK) {
-            return OPR_E_INVALID;
-        }
-        fraction = whole;
-        s = opr_str_n(s.ptr + n, s.len - n);
-        int64_t us = unit_us(&s);
-        if (us == 0) {
-            return OPR_E_INVALID;
-        }
-        if (__builtin_mul_overflow(value, us, &part_us) ||
-            __builtin_add_overflow(total_us, part_us, &total_us)) {
+        OPR_TRY(take_part(&s, &part_ns));
+        if (__builtin_add_overflow(total_ns, part_ns, &total_ns)) {
             return OPR_E_LIMIT;
         }
-        for (int64_t scale = us / 10; fraction.len > 0 && scale > 0; scale /= 10) {
-            if (fraction.ptr[0] == '.') {
-                return OPR_E_INVALID;
-            }
-            total_us += (fraction.ptr[0] - '0') * scale;
-            fraction = opr_str_n(fraction.ptr + 1, fraction.len - 1);
-        }
     } while (s.len > 0);
-    *ret_ms = total_us / 1000;
+    *ret_ms = total_ns / 1000000;
     return OPR_OK;
 }

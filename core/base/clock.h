@@ -38,7 +38,8 @@ void opr_clock_fake_advance(struct opr_clock *c, uint64_t ms);
 void opr_time_format(int64_t wall_ms, char ret_text[OPR_TIME_TEXT_MAX]);
 void opr_time_format_micro(int64_t wall_ms, char ret_text[OPR_TIME_TEXT_MAX]);
 OPR_NODISCARD opr_status opr_time_parse(struct opr_str text, int64_t *ret_wall_ms);
-/* "300ms", "20s", "5m", "1h30m", as Go prints and reads durations. */
+/* "300ms", "20s", "5m", "1h30m", as Go prints and reads durations, but for a sign, which is
+ * refused. Less than a millisecond is cut off. */
 OPR_NODISCARD opr_status opr_duration_parse(struct opr_str text, int64_t *ret_ms);
 
 #ifdef __cplusplus

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+/* Address space, not memory: only touched pages count. A worker may run a whole request of the
+ * embedded server, whose recursion over 128 levels of JSON must fit. */
 #define STACK_BYTES (1024 * 1024)
 
 struct task {

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static atomic_ullong fail_at; /* steps left until one fails; 0: none */
@@ -136,6 +138,9 @@ opr_status opr_fs_poke(const char *path, struct opr_str data, struct opr_error *
         return failed(reterr, "open", path);
     }
     ssize_t n = must_fail() ? -1 : write(fd, data.ptr, data.len);
+    if (n >= 0 && (size_t)n < data.len) {
+        errno = EIO;
+    }
     opr_status st = n == (ssize_t)data.len ? OPR_OK : failed(reterr, "write", path);
     close(fd);
     return st;
@@ -147,6 +152,9 @@ opr_status opr_fs_mkdirs(const char *path, unsigned mode, struct opr_error *rete
     if ((size_t)snprintf(text, sizeof text, "%s", path) >= sizeof text) {
         return opr_error_set(reterr, OPR_E_LIMIT, "the path is too long: %s", path);
     }
+    if (text[0] == '\0') {
+        return opr_error_set(reterr, OPR_E_INVALID, "the path of a folder is empty");
+    }
     for (char *p = text + 1;; p++) {
         bool is_end = *p == '\0';
         if (!is_end && *p != '/') {
@@ -157,10 +165,29 @@ opr_status opr_fs_mkdirs(const char *path, unsigned mode, struct opr_error *rete
             return failed(reterr, "make the folder", text);
         }
         if (is_end) {
-            return OPR_OK;
+            break;
         }
         *p = '/';
     }
+    struct stat s;
+    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) {
+        return OPR_OK;
+    }
+    errno = ENOTDIR;
+    return failed(reterr, "make the folder", path);
+}
+
+/* Opens a folder for removal, never through a symbolic link, and below the top never through a
+ * mount: what is mounted into a container's tree belongs to somebody else. */
+static int open_folder(int parent, const char *name)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_NO_XDEV};
+    if (parent == AT_FDCWD) {
+        return open(name, flags);
+    }
+    int fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof how);
+    return fd < 0 && errno == ENOSYS ? openat(parent, name, flags) : fd;
 }
 
 static bool remove_at(int parent, const char *name)
@@ -168,7 +195,10 @@ static bool remove_at(int parent, const char *name)
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
         return true;
     }
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (errno != EISDIR && errno != EPERM) {
+        return false;
+    }
+    int fd = open_folder(parent, name);
     if (fd < 0) {
         return false;
     }

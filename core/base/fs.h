@@ -20,6 +20,8 @@ OPR_NODISCARD opr_status opr_fs_write(const char *path, struct opr_str data, uns
 OPR_NODISCARD opr_status opr_fs_poke(const char *path, struct opr_str data,
                                      struct opr_error *reterr);
 OPR_NODISCARD opr_status opr_fs_mkdirs(const char *path, unsigned mode, struct opr_error *reterr);
+/* Removes a file or a folder with all in it; does not go through links or into what is mounted
+ * below (that fails with OPR_E_IO). OPR_OK where nothing is there. */
 OPR_NODISCARD opr_status opr_fs_remove_tree(const char *path, struct opr_error *reterr);
 bool opr_fs_exists(const char *path);
 /* Test seam: the n-th write, fsync or rename from now fails with this errno; 0: none. */

@@ -32,12 +32,17 @@ void opr_log_set_sink(void (*fn)(void *arg, int32_t level, const char *line), vo
     pthread_mutex_unlock(&lock);
 }
 
-/* A line is one record: what would break it becomes a space. */
-static void flatten(struct opr_buf *line)
+/* A line is one record: what would break it, or drive a terminal, is escaped. */
+static void add_flat(struct opr_buf *line, const char *text)
 {
-    for (size_t i = 0; i < line->len; i++) {
-        if ((unsigned char)line->data[i] < 0x20) {
-            line->data[i] = ' ';
+    for (const char *p = text; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '\n' || c == '\r' || c == '\t') {
+            opr_buf_add_text(line, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t");
+        } else if (c < 0x20 || c == 0x7f) {
+            opr_buf_printf(line, "\\x%02x", c);
+        } else {
+            opr_buf_add_char(line, *p);
         }
     }
 }
@@ -45,13 +50,15 @@ static void flatten(struct opr_buf *line)
 static void emit(int32_t level, struct opr_buf *line)
 {
     pthread_mutex_lock(&lock);
-    if (sink) {
+    bool is_taken = sink != NULL;
+    if (is_taken) {
         sink(sink_arg, level, line->data);
-    } else {
+    }
+    pthread_mutex_unlock(&lock);
+    if (!is_taken) {
         opr_buf_add_char(line, '\n');
         (void)!write(STDERR_FILENO, line->data, line->len); /* there is no better place to say it */
     }
-    pthread_mutex_unlock(&lock);
 }
 
 void opr_log(int32_t level, const char *area, const char *message, const char *facts, ...)
@@ -64,17 +71,17 @@ void opr_log(int32_t level, const char *area, const char *message, const char *f
     char time[OPR_TIME_TEXT_MAX];
     opr_time_format(now, time);
     struct opr_buf line = {0};
-    opr_buf_printf(&line, "%.19s.%03dZ %s %s  %s", time, (int)(now % 1000), names[level & 3], area,
-                   message);
+    opr_buf_printf(&line, "%.19s.%03dZ %s %s  ", time, (int)(now % 1000), names[level & 3], area);
+    add_flat(&line, message);
     if (facts) {
         char text[2048];
         va_list args;
         va_start(args, facts);
         vsnprintf(text, sizeof text, facts, args);
         va_end(args);
-        opr_buf_printf(&line, "  %s", text);
+        opr_buf_add_text(&line, "  ");
+        add_flat(&line, text);
     }
-    flatten(&line);
     emit(level, &line);
     opr_buf_fini(&line);
 }

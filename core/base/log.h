@@ -12,9 +12,11 @@ extern "C" {
 
 void opr_log_set_level(int32_t level);
 bool opr_log_enabled(int32_t level);
-/* NULL: stderr. A test captures lines; the line has no newline. */
+/* NULL: stderr. A test captures lines; the line has no newline. The sink is called by one thread at
+ * a time, never after it was replaced, and must not log. */
 void opr_log_set_sink(void (*sink)(void *arg, int32_t level, const char *line), void *arg);
-/* facts is a printf format of the key/value pairs, or NULL: opr_log(OPR_LOG_INFO, "scheduler",
+/* One write(2) a line. Control characters are escaped (\n, \x1b); facts are cut at 2,047 bytes.
+ * facts is a printf format of the key/value pairs, or NULL: opr_log(OPR_LOG_INFO, "scheduler",
  * "pod bound", "pod=%s/%s node=%s", ns, name, node). */
 OPR_PRINTF(4, 5)
 void opr_log(int32_t level, const char *area, const char *message, const char *facts, ...);

@@ -1,19 +1,20 @@
 #include "core/base/str.h"
 
-#include "core/base/rand.h"
+#include "core/base/alloc.h"
 
 #include <pthread.h>
+#include <sys/random.h>
 
 bool opr_str_starts(struct opr_str s, const char *prefix)
 {
     size_t len = strlen(prefix);
-    return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
+    return s.len >= len && (len == 0 || memcmp(s.ptr, prefix, len) == 0);
 }
 
 bool opr_str_ends(struct opr_str s, const char *suffix)
 {
     size_t len = strlen(suffix);
-    return s.len >= len && memcmp(s.ptr + s.len - len, suffix, len) == 0;
+    return s.len >= len && (len == 0 || memcmp(s.ptr + s.len - len, suffix, len) == 0);
 }
 
 static int lower(char c)
@@ -116,12 +117,44 @@ opr_status opr_str_to_i64(struct opr_str s, int64_t *ret_value)
     return OPR_OK;
 }
 
+#define EACH_BYTE(c) (0x0101010101010101u * (uint64_t)(c))
+
+/* Eight bytes at once: the high bit of a byte that is zero (exact for the lowest such byte). */
+static uint64_t zero_bytes(uint64_t word)
+{
+    return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+}
+
+size_t opr_str_plain_run(struct opr_str s)
+{
+    size_t n = 0;
+    for (; s.len - n >= 8; n += 8) {
+        uint64_t word;
+        memcpy(&word, s.ptr + n, 8);
+        uint64_t is_low = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+        uint64_t is_special =
+            zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\'));
+        if (is_low | is_special | (word & EACH_BYTE(0x80))) {
+            break;
+        }
+    }
+    while (n < s.len) {
+        unsigned char c = (unsigned char)s.ptr[n];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
 static uint64_t hash_seed;
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 
+/* Not through the randomness seam: a replay must not depend on whether something was hashed. */
 static void make_seed(void)
 {
-    opr_rand_bytes(&hash_seed, sizeof hash_seed);
+    OPR_CHECK(getrandom(&hash_seed, sizeof hash_seed, 0) == (ssize_t)sizeof hash_seed);
 }
 
 static uint64_t mix(uint64_t a, uint64_t b)

@@ -42,6 +42,8 @@ bool opr_str_next(struct opr_str *rest, char sep, struct opr_str *ret_part);
 /* Decimal. OPR_E_INVALID where it is no number, OPR_E_LIMIT where it does not fit. */
 OPR_NODISCARD opr_status opr_str_to_i64(struct opr_str s, int64_t *ret_value);
 OPR_NODISCARD opr_status opr_str_to_u64(struct opr_str s, uint64_t *ret_value);
+/* How many bytes at the beginning are ASCII that JSON takes as it is: no control, no " and no \. */
+size_t opr_str_plain_run(struct opr_str s);
 uint64_t opr_str_hash(struct opr_str s); /* seeded per process: not for storage */
 
 #ifdef __cplusplus

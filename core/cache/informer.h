@@ -14,7 +14,7 @@ extern "C" {
 struct opr_informer;
 
 struct opr_informer_config {
-    struct opr_loop *loop;
+    struct opr_loop *loop; /* NULL: the owner calls opr_informer_tick() (tests) */
     struct opr_client *client;
     const struct opr_clock *clock;
     const struct opr_resource *resource;
@@ -36,6 +36,14 @@ void opr_informer_start(struct opr_informer *i);
 void opr_informer_stop(struct opr_informer *i); /* loop; no handler runs afterwards */
 void opr_informer_free(struct opr_informer *i);
 bool opr_informer_is_synced(const struct opr_informer *i); /* any thread */
+/* Any thread: an attempt has failed and none has succeeded since. */
+bool opr_informer_has_failed(const struct opr_informer *i);
+/* Before start: fn(arg) runs on the loop each time a list is complete. */
+void opr_informer_on_sync(struct opr_informer *i, void (*fn)(void *arg), void *arg);
+/* Without a loop: when opr_informer_tick() is due (monotonic; UINT64_MAX: not). */
+uint64_t opr_informer_next_due_ns(const struct opr_informer *i);
+void opr_informer_tick(struct opr_informer *i);
+const struct opr_resource *opr_informer_resource(const struct opr_informer *i);
 
 /* Any thread. Owned result: opr_json_unref(). NULL: absent. */
 struct opr_obj *opr_informer_get(const struct opr_informer *i, const char *ns, const char *name);

@@ -17,18 +17,35 @@ struct opr_resource {
     const char *group, *version, *kind, *plural;
     bool is_namespaced;
     bool can_list_watch, can_delete;
+    bool is_preferred; /* of the versions in which the server offers this group's plural, the first
+                        */
 };
 
 struct opr_client; /* shared; threads: any */
 struct opr_client *opr_client_new(struct opr_transport *take_transport);
 void opr_client_free(struct opr_client *c);
 struct opr_transport *opr_client_transport(struct opr_client *c);
+/* The clock of deadlines, waits and the age of what discovery said. Before first use; NULL and by
+ * default: the system's. */
+void opr_client_set_clock(struct opr_client *c, const struct opr_clock *clock);
+const struct opr_clock *opr_client_clock(const struct opr_client *c);
+/* Forgets how old discovery's answers are, so that the next miss asks at once. Any thread. */
+void opr_client_expire_discovery(struct opr_client *c);
+
+/* How many answers of each HTTP status each method got (code 0: none came). Any thread. */
+typedef void (*opr_client_count_fn)(void *arg, const char *method, int code, uint64_t count);
+void opr_client_each_count(struct opr_client *c, opr_client_count_fn fn, void *arg);
+uint64_t opr_client_retries(const struct opr_client *c); /* calls that were repeated */
 
 struct opr_caller; /* one worker's session with the client */
 struct opr_caller *opr_caller_new(struct opr_client *c);
 void opr_caller_free(struct opr_caller *k);
-void opr_caller_cancel(struct opr_caller *k);                         /* any thread */
-void opr_caller_set_deadline(struct opr_caller *k, uint64_t mono_ns); /* 0: none */
+/* Any thread. The running call and all later ones end with OPR_E_CANCELLED, until the next
+ * opr_caller_set_deadline(). */
+void opr_caller_cancel(struct opr_caller *k);
+bool opr_caller_is_cancelled(const struct opr_caller *k); /* any thread */
+/* By the client's clock; 0: none. */
+void opr_caller_set_deadline(struct opr_caller *k, uint64_t mono_ns);
 
 /* Finds a kind ("apps/v1/Deployment"), a plural, singular or short name ("deploy"); asks discovery
  * again on a miss (at most every 10 s). Worker. */

@@ -4,6 +4,8 @@
 #include "core/base/str.h"
 #include "core/json/node.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 static struct json_object *number_from(const struct opr_obj *o)
@@ -51,9 +53,39 @@ struct json_object *opr_doc_from_obj(const struct opr_obj *o)
     }
 }
 
+/* A number that came from text keeps it (json-c holds it as user data), be it past a double. */
+static void write_double(struct opr_buf *b, struct json_object *doc)
+{
+    bool is_number = json_object_get_userdata(doc) || isfinite(json_object_get_double(doc));
+    opr_buf_add_text(b, is_number ? json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN)
+                                  : "null");
+}
+
+static void write_int(struct opr_buf *b, struct json_object *doc)
+{
+    int64_t i = json_object_get_int64(doc);
+    if (i == INT64_MAX) {
+        opr_buf_printf(b, "%" PRIu64, json_object_get_uint64(doc));
+    } else {
+        opr_buf_printf(b, "%" PRId64, i);
+    }
+}
+
 void opr_doc_write(struct opr_buf *b, struct json_object *doc)
 {
     switch (json_object_get_type(doc)) {
+    case json_type_null:
+        opr_buf_add_text(b, "null");
+        break;
+    case json_type_boolean:
+        opr_buf_add_text(b, json_object_get_boolean(doc) ? "true" : "false");
+        break;
+    case json_type_int:
+        write_int(b, doc);
+        break;
+    case json_type_double:
+        write_double(b, doc);
+        break;
     case json_type_string:
         opr_buf_add_json(
             b, opr_str_n(json_object_get_string(doc), (size_t)json_object_get_string_len(doc)));
@@ -81,9 +113,6 @@ void opr_doc_write(struct opr_buf *b, struct json_object *doc)
         opr_buf_add_text(b, separator == '{' ? "{}" : "}");
         break;
     }
-    default:
-        opr_buf_add_text(b, json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN));
-        break;
     }
 }
 
@@ -94,8 +123,7 @@ struct opr_obj *opr_doc_to_obj(struct json_object *doc)
     opr_doc_write(&text, doc);
     opr_status st = opr_json_parse(opr_buf_str(&text), &obj, NULL);
     opr_buf_fini(&text);
-    OPR_CHECK(st == OPR_OK || st == OPR_E_LIMIT || st == OPR_E_NOMEM);
-    return obj;
+    return st == OPR_OK ? obj : NULL;
 }
 
 opr_status opr_doc_parse(struct opr_str text, struct json_object **ret_doc,
@@ -255,7 +283,7 @@ bool opr_doc_del(struct json_object *doc, const char *ptr)
 bool opr_doc_equal(struct json_object *a, struct json_object *b)
 {
     struct opr_obj *x = opr_doc_to_obj(a), *y = opr_doc_to_obj(b);
-    bool is_equal = opr_json_equal(x, y);
+    bool is_equal = x && y ? opr_json_equal(x, y) : json_object_equal(a, b);
     opr_json_unref(x);
     opr_json_unref(y);
     return is_equal;

@@ -13,11 +13,13 @@ extern "C" {
 
 /* Owned: json_object_put(). NULL gives NULL. */
 struct json_object *opr_doc_from_obj(const struct opr_obj *o);
-/* Owned: opr_json_unref(). */
+/* Owned: opr_json_unref(). NULL where the document is no JSON value that opr_json_parse() would
+ * take (deeper than OPR_JSON_MAX_DEPTH) or there is no memory. */
 struct opr_obj *opr_doc_to_obj(struct json_object *doc);
 /* Strict parse (as opr_json_parse). */
 OPR_NODISCARD opr_status opr_doc_parse(struct opr_str text, struct json_object **ret_doc,
                                        struct opr_error *reterr);
+/* Compact text. A number that is not finite becomes null, invalid UTF-8 U+FFFD. */
 void opr_doc_write(struct opr_buf *b, struct json_object *doc);
 
 /* Pointers as in operon/object.h. Borrowed results. */

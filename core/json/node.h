@@ -39,4 +39,9 @@ static inline const char *opr__text_of(const struct opr__block *b)
     return (const char *)(b->node + b->nodes);
 }
 
+/* Unescapes the string whose first byte (after the quote) is in.ptr[*at] to out[*len], adds a
+ * terminator, and moves both past it. NULL, or what was expected at *at. out has room for as many
+ * bytes as the string has with both quotes. */
+const char *opr__unescape(struct opr_str in, size_t *at, char *out, size_t *len);
+
 #endif

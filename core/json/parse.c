@@ -13,7 +13,8 @@ struct parser {
     size_t at;
     struct opr_obj *nodes; /* owned */
     size_t count, cap;
-    struct opr_buf text; /* owned */
+    char *text; /* owned; as large as the input, which no value outgrows */
+    size_t text_len;
     unsigned depth;
     struct opr_error *reterr;
 };
@@ -47,9 +48,12 @@ static char peek(const struct parser *p)
 static opr_status add_node(struct parser *p, int32_t type, uint32_t flags, size_t *ret_index)
 {
     if (p->count == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 32;
-        struct opr_obj *grown =
-            p->count < OPR__NODES_MAX ? opr_realloc_try(p->nodes, cap * sizeof *p->nodes) : NULL;
+        size_t cap = p->cap ? p->cap * 2 : p->in.len / 16 + 8;
+        if (p->count >= OPR__NODES_MAX) {
+            return opr_error_set(p->reterr, OPR_E_LIMIT, "invalid JSON: too many values");
+        }
+        cap = cap < OPR__NODES_MAX ? cap : OPR__NODES_MAX;
+        struct opr_obj *grown = opr_realloc_try(p->nodes, cap * sizeof *p->nodes);
         if (!grown) {
             return opr_error_set(p->reterr, OPR_E_NOMEM, "no memory for a JSON value");
         }
@@ -59,148 +63,22 @@ static opr_status add_node(struct parser *p, int32_t type, uint32_t flags, size_
     *ret_index = p->count++;
     p->nodes[*ret_index] = (struct opr_obj){
         .head = (uint32_t)*ret_index << 5 | flags | (uint32_t)type,
-        .text = (uint32_t)p->text.len,
+        .text = (uint32_t)p->text_len,
         .skip = (uint32_t)p->count,
     };
     return OPR_OK;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static bool parse_hex4(struct parser *p, uint32_t *ret_code)
-{
-    uint32_t code = 0;
-    if (p->in.len - p->at < 4) {
-        return false;
-    }
-    for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(p->in.ptr[p->at + i]);
-        if (digit < 0) {
-            return false;
-        }
-        code = code << 4 | (uint32_t)digit;
-    }
-    p->at += 4;
-    *ret_code = code;
-    return true;
-}
-
-static void add_utf8(struct opr_buf *b, uint32_t code)
-{
-    if (code < 0x80) {
-        opr_buf_add_char(b, (char)code);
-        return;
-    }
-    if (code < 0x800) {
-        opr_buf_add_char(b, (char)(0xc0 | code >> 6));
-    } else if (code < 0x10000) {
-        opr_buf_add_char(b, (char)(0xe0 | code >> 12));
-        opr_buf_add_char(b, (char)(0x80 | (code >> 6 & 63)));
-    } else {
-        opr_buf_add_char(b, (char)(0xf0 | code >> 18));
-        opr_buf_add_char(b, (char)(0x80 | (code >> 12 & 63)));
-        opr_buf_add_char(b, (char)(0x80 | (code >> 6 & 63)));
-    }
-    opr_buf_add_char(b, (char)(0x80 | (code & 63)));
-}
-
-/* After "\u". A lone surrogate becomes U+FFFD, as Go's decoder reads it. */
-static opr_status parse_unicode(struct parser *p)
-{
-    uint32_t code, low;
-    if (!parse_hex4(p, &code)) {
-        return fail(p, "four hexadecimal digits");
-    }
-    if (code >= 0xd800 && code < 0xdc00 && p->in.len - p->at >= 6 && p->in.ptr[p->at] == '\\' &&
-        p->in.ptr[p->at + 1] == 'u') {
-        size_t before = p->at;
-        p->at += 2;
-        if (!parse_hex4(p, &low)) {
-            return fail(p, "four hexadecimal digits");
-        }
-        if (low >= 0xdc00 && low < 0xe000) {
-            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        } else {
-            p->at = before;
-        }
-    }
-    add_utf8(&p->text, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
-    return OPR_OK;
-}
-
-static opr_status parse_escape(struct parser *p)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    char c = peek(p);
-    const char *found = c ? strchr(from, c) : NULL;
-    if (found) {
-        p->at++;
-        opr_buf_add_char(&p->text, to[found - from]);
-        return OPR_OK;
-    }
-    if (c != 'u') {
-        return fail(p, "an escape: one of \"\\/bfnrtu");
-    }
-    p->at++;
-    return parse_unicode(p);
-}
-
-/* Length of the plain run at the position: no quote, backslash, control or invalid UTF-8. */
-static size_t plain_run(const struct parser *p)
-{
-    const unsigned char *s = (const unsigned char *)p->in.ptr + p->at;
-    size_t left = p->in.len - p->at, n = 0;
-    while (n < left) {
-        unsigned char c = s[n];
-        if (c < 0x80) {
-            if (c < 0x20 || c == '"' || c == '\\') {
-                break;
-            }
-            n++;
-            continue;
-        }
-        size_t len = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-        bool is_good = len > 0 && len <= left - n;
-        for (size_t i = 1; is_good && i < len; i++) {
-            is_good = (s[n + i] & 0xc0) == 0x80;
-        }
-        if (!is_good || (c == 0xe0 && s[n + 1] < 0xa0) || (c == 0xed && s[n + 1] > 0x9f) ||
-            (c == 0xf0 && s[n + 1] < 0x90) || (c == 0xf4 && s[n + 1] > 0x8f)) {
-            break;
-        }
-        n += len;
-    }
-    return n;
-}
-
 static opr_status parse_string(struct parser *p, uint32_t flags)
 {
-    size_t index;
+    size_t index, begin = p->text_len;
     OPR_TRY(add_node(p, OPR_TYPE_STRING, flags, &index));
-    size_t begin = p->text.len;
     p->at++;
-    for (;;) {
-        size_t run = plain_run(p);
-        opr_buf_add(&p->text, p->in.ptr + p->at, run);
-        p->at += run;
-        if (peek(p) == '"' && p->at < p->in.len) {
-            break;
-        }
-        if (peek(p) != '\\') {
-            return fail(p, "the end of a string, with no control character and valid UTF-8 in it");
-        }
-        p->at++;
-        OPR_TRY(parse_escape(p));
+    const char *expected = opr__unescape(p->in, &p->at, p->text, &p->text_len);
+    if (expected) {
+        return fail(p, expected);
     }
-    p->at++;
-    p->nodes[index].len = (uint32_t)(p->text.len - begin);
-    opr_buf_add_char(&p->text, '\0');
+    p->nodes[index].len = (uint32_t)(p->text_len - begin - 1);
     return OPR_OK;
 }
 
@@ -241,8 +119,9 @@ static opr_status parse_number(struct parser *p, uint32_t flags)
         }
     }
     p->nodes[index].len = (uint32_t)(p->at - begin);
-    opr_buf_add(&p->text, p->in.ptr + begin, p->at - begin);
-    opr_buf_add_char(&p->text, '\0');
+    memcpy(p->text + p->text_len, p->in.ptr + begin, p->at - begin);
+    p->text_len += p->at - begin;
+    p->text[p->text_len++] = '\0';
     return OPR_OK;
 }
 
@@ -263,7 +142,7 @@ static opr_status parse_value(struct parser *p, uint32_t flags);
 
 static struct opr_str name_at(const struct parser *p, size_t index)
 {
-    return opr_str_n(p->text.data + p->nodes[index].text, p->nodes[index].len);
+    return opr_str_n(p->text + p->nodes[index].text, p->nodes[index].len);
 }
 
 static opr_status duplicate(struct parser *p, struct opr_str name)
@@ -294,6 +173,19 @@ static opr_status check_names(struct parser *p, size_t object)
     return st;
 }
 
+/* Names are handed on as terminated text, so a terminator within would make two of them one. */
+static opr_status parse_name(struct parser *p)
+{
+    size_t begin = p->at, index = p->count;
+    OPR_TRY(parse_string(p, 0));
+    struct opr_str name = name_at(p, index);
+    if (name.len > 0 && memchr(name.ptr, '\0', name.len)) {
+        return opr_error_set(p->reterr, OPR_E_INVALID,
+                             "invalid JSON at byte %zu: \\u0000 in a member name", begin);
+    }
+    return OPR_OK;
+}
+
 static opr_status parse_members(struct parser *p, size_t object)
 {
     for (size_t last = 0;; p->at++) {
@@ -304,7 +196,7 @@ static opr_status parse_members(struct parser *p, size_t object)
         if (peek(p) != '"') {
             return fail(p, "a member name");
         }
-        OPR_TRY(parse_string(p, 0));
+        OPR_TRY(parse_name(p));
         skip_space(p);
         if (peek(p) != ':') {
             return fail(p, "':'");
@@ -390,16 +282,16 @@ static opr_status parse_value(struct parser *p, uint32_t flags)
 static opr_status pack(struct parser *p, struct opr_obj **ret_obj)
 {
     size_t nodes = p->count * sizeof *p->nodes;
-    struct opr__block *b = opr_alloc_try(sizeof *b + nodes + p->text.len);
+    struct opr__block *b = opr_alloc_try(sizeof *b + nodes + p->text_len);
     if (!b) {
         return opr_error_set(p->reterr, OPR_E_NOMEM, "no memory for a JSON value");
     }
     atomic_init(&b->refs, 1);
     b->nodes = (uint32_t)p->count;
-    b->text_len = (uint32_t)p->text.len;
+    b->text_len = (uint32_t)p->text_len;
     memcpy(b->node, p->nodes, nodes);
-    if (p->text.len > 0) {
-        memcpy((char *)b->node + nodes, p->text.data, p->text.len);
+    if (p->text_len > 0) {
+        memcpy((char *)b->node + nodes, p->text, p->text_len);
     }
     *ret_obj = b->node;
     return OPR_OK;
@@ -411,13 +303,16 @@ opr_status opr_json_parse(struct opr_str text, struct opr_obj **ret_obj, struct 
     if (text.len > TEXT_MAX) {
         return opr_error_set(reterr, OPR_E_LIMIT, "JSON text of %zu bytes is too long", text.len);
     }
-    opr_buf_reserve(&p.text, text.len / 2);
+    p.text = opr_alloc_try(text.len + 1);
+    if (!p.text) {
+        return opr_error_set(reterr, OPR_E_NOMEM, "no memory for a JSON value");
+    }
     opr_status st = parse_value(&p, OPR__NODE_LAST);
     if (st == OPR_OK) {
         skip_space(&p);
         st = p.at < text.len ? fail(&p, "nothing after the value") : pack(&p, ret_obj);
     }
     opr_free(p.nodes);
-    opr_buf_fini(&p.text);
+    opr_free(p.text);
     return st;
 }

@@ -35,6 +35,9 @@ void opr_json_unref(struct opr_obj *o)
 
 size_t opr_json_size_bytes(const struct opr_obj *o)
 {
+    if (!o) {
+        return 0;
+    }
     const struct opr__block *b = opr__block_of(o);
     return sizeof *b + b->nodes * sizeof *b->node + b->text_len;
 }
@@ -109,8 +112,10 @@ static const struct opr_obj *escaped_member(const struct opr_obj *o, struct opr_
 {
     struct opr_buf name = {0};
     for (size_t i = 0; i < token.len; i++) {
-        if (token.ptr[i] == '~' && i + 1 < token.len) {
-            opr_buf_add_char(&name, token.ptr[++i] == '1' ? '/' : '~');
+        char after = i + 1 < token.len ? token.ptr[i + 1] : 'x';
+        if (token.ptr[i] == '~' && (after == '0' || after == '1')) {
+            opr_buf_add_char(&name, after == '1' ? '/' : '~');
+            i++;
         } else {
             opr_buf_add_char(&name, token.ptr[i]);
         }

@@ -1,6 +1,7 @@
 /* A packed value to text, and equality. */
 #include "core/json/node.h"
 
+#include "core/base/map.h"
 #include "core/base/str.h"
 
 #include <stdlib.h>
@@ -61,19 +62,40 @@ static bool is_empty(const struct opr_obj *o)
     return true;
 }
 
+#define LARGE_OBJECT 32
+
+static struct opr_map *index_members(const struct opr_obj *o)
+{
+    struct opr_map *m = opr_map_new();
+    for (const struct opr_obj *v = opr_json_first(o); v; v = opr_json_next(v)) {
+        opr_map_put(m, opr_str_of(opr_json_name(v)), (void *)(uintptr_t)v);
+    }
+    return m;
+}
+
+/* The members of a, each against its namesake in b; what only b has must be empty. */
 static bool equal_members(const struct opr_obj *a, const struct opr_obj *b)
 {
-    for (const struct opr_obj *v = opr_json_first(a); v; v = opr_json_next(v)) {
-        if (!opr_json_equal(v, opr_json_member(b, opr_str_of(opr_json_name(v))))) {
-            return false;
-        }
+    struct opr_map *names = b->len > LARGE_OBJECT ? index_members(b) : NULL;
+    const struct opr_obj *w = opr_json_first(b);
+    size_t matched_full = 0, full = 0;
+    bool is_equal = true;
+    for (const struct opr_obj *v = opr_json_first(a); v && is_equal; v = opr_json_next(v)) {
+        struct opr_str name = opr_str_of(opr_json_name(v));
+        /* Mostly both have the same order. */
+        bool is_next = w && opr_str_is(name, opr_json_name(w));
+        const struct opr_obj *found = is_next ? w
+                                      : names ? opr_map_get(names, name)
+                                              : opr_json_member(b, name);
+        w = found ? opr_json_next(found) : w;
+        is_equal = opr_json_equal(v, found);
+        matched_full += found && !is_empty(found);
     }
-    for (const struct opr_obj *v = opr_json_first(b); v; v = opr_json_next(v)) {
-        if (!is_empty(v) && !opr_json_member(a, opr_str_of(opr_json_name(v)))) {
-            return false;
-        }
+    for (const struct opr_obj *v = opr_json_first(b); v && is_equal; v = opr_json_next(v)) {
+        full += !is_empty(v);
     }
-    return true;
+    opr_map_free(names, NULL);
+    return is_equal && full == matched_full;
 }
 
 static bool equal_elements(const struct opr_obj *a, const struct opr_obj *b)

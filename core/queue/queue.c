@@ -101,19 +101,16 @@ static void push_ready(struct opr_queue *q, struct item *it)
     q->stats.depth++;
 }
 
-/* True where a worker should be woken. */
+/* Makes a key ready, or ready once its worker is done. A delay of the same key stays: whoever asked
+ * for it is woken then, too. True where a worker should be woken. */
 static bool add_now(struct opr_queue *q, struct item *it)
 {
-    q->stats.adds++;
-    if (it->entry.pos > 0) {
-        opr_heap_remove(&q->delayed, &it->entry);
-        q->stats.waiting--;
-    }
-    if (it->is_active) {
-        it->is_dirty = true;
+    if (it->is_ready || it->is_dirty) {
         return false;
     }
-    if (it->is_ready) {
+    q->stats.adds++;
+    if (it->is_active) {
+        it->is_dirty = true;
         return false;
     }
     push_ready(q, it);
@@ -159,6 +156,7 @@ void opr_queue_add_after(struct opr_queue *q, struct opr_str key, uint64_t after
     bool is_needed = false;
     if (!q->is_stopped) {
         struct item *it = item_of(q, key);
+        q->stats.retries++;
         uint64_t now = opr_clock_mono_ns(q->config.clock);
         uint64_t due = after_ms > (UINT64_MAX - now) / MS ? UINT64_MAX - 1 : now + after_ms * MS;
         is_needed = after_ms == 0 ? add_now(q, it) : add_delayed(q, it, due);
@@ -264,7 +262,10 @@ void opr_queue_tick(struct opr_queue *q)
     pthread_mutex_lock(&q->lock);
     uint64_t now = opr_clock_mono_ns(q->config.clock);
     bool is_needed = false;
-    for (struct item *it; (it = (struct item *)opr_heap_peek(&q->delayed)) && it->due_ns <= now;) {
+    for (struct item *it;
+         (it = (struct item *)opr_heap_peek(&q->delayed)) && it->due_ns <= now && !q->is_stopped;) {
+        opr_heap_pop(&q->delayed);
+        q->stats.waiting--;
         is_needed = add_now(q, it) || is_needed;
     }
     pthread_mutex_unlock(&q->lock);
@@ -276,7 +277,7 @@ uint64_t opr_queue_next_due_ns(const struct opr_queue *q)
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&q->lock;
     pthread_mutex_lock(lock);
     const struct item *it = (const struct item *)opr_heap_peek(&q->delayed);
-    uint64_t due = it ? it->due_ns : UINT64_MAX;
+    uint64_t due = it && !q->is_stopped ? it->due_ns : UINT64_MAX;
     pthread_mutex_unlock(lock);
     return due;
 }

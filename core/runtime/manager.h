@@ -28,7 +28,7 @@ struct opr_policy_service {
 };
 
 struct opr_manager_config {
-    struct opr_loop *loop;
+    struct opr_loop *loop;     /* NULL with inline workers: the owner calls opr_manager_turn() */
     struct opr_client *client; /* borrowed */
     const struct opr_clock *clock;
     struct opr_policy_service *policies; /* borrowed; may be NULL */
@@ -47,9 +47,16 @@ OPR_NODISCARD opr_status opr_manager_load(struct opr_manager *m, const char *pat
 OPR_NODISCARD opr_status opr_manager_add(struct opr_manager *m, opr_plugin_entry_fn entry,
                                          const char *config_json, struct opr_error *reterr);
 void opr_manager_start(struct opr_manager *m);
+/* Loop: asks discovery again now for kinds that were not there, and for all that "*" stands for. */
+void opr_manager_rediscover(struct opr_manager *m);
 bool opr_manager_is_ready(const struct opr_manager *m); /* any thread: all informers synced */
 /* Prometheus text of all metrics; any thread. */
 void opr_manager_metrics(struct opr_manager *m, struct opr_buf *ret_text);
+/* Without a loop: does all that is due at the clock's present time, reconciles included. Returns
+ * the number of reconciles that ran, at most max. */
+uint32_t opr_manager_turn(struct opr_manager *m, uint32_t max);
+/* Without a loop: when there is something to do again (monotonic; UINT64_MAX: never). */
+uint64_t opr_manager_next_due_ns(struct opr_manager *m);
 /* Stops watches, drains running reconciles for up to drain_ms, then calls done(arg) on the loop. */
 void opr_manager_stop(struct opr_manager *m, uint32_t drain_ms, void (*done)(void *), void *arg);
 void opr_manager_free(struct opr_manager *m);

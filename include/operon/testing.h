@@ -5,8 +5,13 @@
  *     opr_test_run(t);                        -- until nothing is left to do at this time
  *     opr_test_count(t, "apps/v1/ReplicaSet", "default");
  *
- * Link with liboperon-testing. Threads: one test uses one thread. Lifetime: opr_test_free(). What a
- * function returns is borrowed until the next call on the same test. */
+ * The kinds of core, apps, batch, autoscaling, policy, discovery.k8s.io and so on are known;
+ * another kind is learned when an object of it is applied (namespaced where the object names a
+ * namespace). The server neither defaults nor validates; it keeps .status apart, as the real one
+ * does.
+ *
+ * Link with liboperon-testing. Threads: one test uses one thread. Lifetime: opr_test_free().
+ * Objects are borrowed until then, texts until the next call on the same test. */
 #ifndef OPERON_TESTING_H
 #define OPERON_TESTING_H
 
@@ -45,8 +50,23 @@ uint32_t opr_test_count(struct opr_test *t, const char *gvk, const char *ns);
 /* Number of writes of a verb ("create", "update", "patch", "delete") of a kind so far. */
 uint32_t opr_test_writes(struct opr_test *t, const char *verb, const char *gvk);
 
-/* The next n requests of a verb ("*": any) fail with this HTTP status. */
+/* The next n requests of a verb ("get", "list", "create", "update", "patch", "delete"; "*": any)
+ * fail with this HTTP status. Writing Events is left out of it. */
 void opr_test_fail_next(struct opr_test *t, const char *verb, uint32_t n, int32_t http_status);
+/* Moves the fake clock and runs nothing; also from inside a reconcile. */
+void opr_test_advance_clock(struct opr_test *t, uint64_t ms);
+/* The fake clock: it begins at 2026-01-01T00:00:00Z. */
+int64_t opr_test_now_ms(const struct opr_test *t);
+
+/* Stands in for a Lua policy: opr_policy_call() of this function answers with this JSON array of
+ * results (' may stand for "); NULL: it raises an error. opr_policy_load() accepts every source
+ * that does not begin with "error". */
+void opr_test_policy(struct opr_test *t, const char *name, const char *function,
+                     const char *result_json);
+/* What it was called with last, or NULL. */
+const struct opr_obj *opr_test_policy_input(struct opr_test *t, const char *name,
+                                            const char *function);
+
 /* While held, watch events of a kind are not delivered: the cache is stale. */
 void opr_test_hold(struct opr_test *t, const char *gvk, bool is_held);
 

@@ -12,17 +12,20 @@ extern "C" {
 
 extern const std::vector<std::string> fuzz_seeds = {
     R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","labels":{"x/y":"z"}},"spec":{"n":[1,-2.5e3,true,null]}})",
-    R"(["\u00e9\ud83d\ude00\n\"\\",{},[],0,18446744073709551615])", "[[[[[[]]]]]]", "\"\\ud800\"", "1e5"};
+    R"(["\u00e9\ud83d\ude00\n\"\\",{},[],0,18446744073709551615])", "[[[[[[]]]]]]", "\"\\ud800\"",
+    "1e5"};
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct opr_obj *o = nullptr, *again = nullptr;
-    if (opr_json_parse(opr_str_n(reinterpret_cast<const char *>(data), size), &o, nullptr) != OPR_OK) {
+    if (opr_json_parse(opr_str_n(reinterpret_cast<const char *>(data), size), &o, nullptr) !=
+        OPR_OK) {
         return 0;
     }
     struct opr_buf text = {};
     opr_json_write(&text, o);
-    if (opr_json_parse(opr_buf_str(&text), &again, nullptr) != OPR_OK || !opr_json_equal(o, again)) {
+    if (opr_json_parse(opr_buf_str(&text), &again, nullptr) != OPR_OK ||
+        !opr_json_equal(o, again)) {
         abort();
     }
     struct json_object *doc = opr_doc_from_obj(o);

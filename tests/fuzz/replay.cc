@@ -1,5 +1,6 @@
-// A driver for LLVMFuzzerTestOneInput where libFuzzer is not linked in: runs it over the files that are
-// named, or over its seeds and a fixed sequence of mutations of them, so that every run is the same.
+// A driver for LLVMFuzzerTestOneInput where libFuzzer is not linked in: runs it over the files that
+// are named, or over its seeds and a fixed sequence of mutations of them, so that every run is the
+// same.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,7 +12,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern const std::vector<std::string> fuzz_seeds;
 
-namespace {
+namespace
+{
 
 uint64_t state = 1;
 
@@ -25,7 +27,7 @@ uint64_t next()
 
 std::string mutate(std::string text)
 {
-    for (uint64_t n = 1 + next() % 6; n > 0; n--) {
+    for (uint64_t n = 1 + next() % 4; n > 0; n--) {
         size_t at = text.empty() ? 0 : next() % text.size();
         const std::string &other = fuzz_seeds[next() % fuzz_seeds.size()];
         switch (next() % 5) {
@@ -76,7 +78,9 @@ int main(int argc, char **argv)
     }
     std::vector<std::string> pool = fuzz_seeds;
     for (long i = 0; i < rounds; i++) {
-        std::string text = mutate(pool[next() % pool.size()]);
+        // Mostly from the seeds: what was mutated many times is refused at its first byte.
+        const std::vector<std::string> &from = next() % 4 > 0 ? fuzz_seeds : pool;
+        std::string text = mutate(from[next() % from.size()]);
         run(text);
         if (i % 50 == 0 && text.size() < 4096) {
             pool.push_back(text);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,14 +12,16 @@ extern "C" {
 #include "core/json/json.h"
 }
 
-namespace {
+namespace
+{
 
 struct opr_str str(const std::string &s)
 {
     return opr_str_n(s.data(), s.size());
 }
 
-class Value {
+class Value
+{
   public:
     explicit Value(const std::string &text)
     {
@@ -102,11 +105,38 @@ TEST(Json, PointersUnescape)
 
 TEST(Json, RefusesWhatIsNotJson)
 {
-    for (const char *bad :
-         {"", " ", "{", "[", "{]", "[1,]", "{\"a\":1,}", "{\"a\"}", "{a:1}", "01", "1.", ".5", "1e",
-          "+1", "tru", "nul", "\"\x01\"", "\"\\x\"", "\"\\u12g4\"", "\"abc", "1 2", "[1 2]",
-          "{\"a\":1 \"b\":2}", "\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "-", "--1", "[,1]",
-          "{,}", "{\"a\":}", "\xef\xbb\xbf{}"}) {
+    for (const char *bad : {"",
+                            " ",
+                            "{",
+                            "[",
+                            "{]",
+                            "[1,]",
+                            "{\"a\":1,}",
+                            "{\"a\"}",
+                            "{a:1}",
+                            "01",
+                            "1.",
+                            ".5",
+                            "1e",
+                            "+1",
+                            "tru",
+                            "nul",
+                            "\"\x01\"",
+                            "\"\\x\"",
+                            "\"\\u12g4\"",
+                            "\"abc",
+                            "1 2",
+                            "[1 2]",
+                            "{\"a\":1 \"b\":2}",
+                            "\"\xff\"",
+                            "\"\xc0\xaf\"",
+                            "\"\xed\xa0\x80\"",
+                            "-",
+                            "--1",
+                            "[,1]",
+                            "{,}",
+                            "{\"a\":}",
+                            "\xef\xbb\xbf{}"}) {
         error_of(bad);
     }
     EXPECT_NE(std::string::npos, error_of("{\"a\":1,\"a\":2}").find("duplicate member \"a\""));
@@ -141,8 +171,10 @@ TEST(Json, LoneSurrogateBecomesReplacement)
 
 TEST(Json, EqualityIgnoresOrderAndEmptiness)
 {
-    EXPECT_TRUE(opr_json_equal(Value(R"({"a":1,"b":[1,2]})").obj, Value(R"({"b":[1,2],"a":1.0})").obj));
-    EXPECT_TRUE(opr_json_equal(Value(R"({"a":1,"n":null,"e":{},"f":[]})").obj, Value(R"({"a":1})").obj));
+    EXPECT_TRUE(
+        opr_json_equal(Value(R"({"a":1,"b":[1,2]})").obj, Value(R"({"b":[1,2],"a":1.0})").obj));
+    EXPECT_TRUE(
+        opr_json_equal(Value(R"({"a":1,"n":null,"e":{},"f":[]})").obj, Value(R"({"a":1})").obj));
     EXPECT_TRUE(opr_json_equal(nullptr, Value("{}").obj));
     EXPECT_FALSE(opr_json_equal(Value(R"({"a":[1,2]})").obj, Value(R"({"a":[2,1]})").obj));
     EXPECT_FALSE(opr_json_equal(Value(R"({"a":"1"})").obj, Value(R"({"a":1})").obj));
@@ -192,7 +224,8 @@ TEST(Json, NthAllocationFails)
 
 TEST(Doc, GoesThereAndBack)
 {
-    const std::string text = R"({"a":[1,"x",null,{"b":1.25}],"u":18446744073709551615,"s":"a/b"})";
+    const std::string text =
+        R"({"a":[1,"x",null,{"b":1.250}],"u":18446744073709551615,"s":"a/b","e":1e5555})";
     Value v(text);
     struct json_object *doc = opr_doc_from_obj(v.obj);
     struct opr_obj *again = opr_doc_to_obj(doc);
@@ -202,6 +235,101 @@ TEST(Doc, GoesThereAndBack)
     opr_buf_fini(&b);
     opr_json_unref(again);
     json_object_put(doc);
+}
+
+TEST(Json, TerminatorsStayInStringsButNotInNames)
+{
+    Value v(R"({"a":"x\u0000y"})");
+    EXPECT_EQ(3u, opr_json_text(v.obj, "/a").len);
+    EXPECT_EQ(R"({"a":"x\u0000y"})", v.text());
+    EXPECT_NE(std::string::npos, error_of(R"([{"a\u0000b":1}])").find("byte 2"));
+}
+
+TEST(Json, EqualityOfLargeObjects)
+{
+    std::string up = "{", down = "{", other = "{";
+    for (int i = 0; i < 200; i++) {
+        std::string sep = i ? "," : "";
+        up += sep + "\"k" + std::to_string(i) + "\":" + std::to_string(i);
+        down += sep + "\"k" + std::to_string(199 - i) + "\":" + std::to_string(199 - i);
+        other += sep + "\"k" + std::to_string(199 - i) + "\":" + std::to_string(i);
+    }
+    Value a(up + "}"), b(down + "}"), more(down + ",\"k200\":1}"), empty(down + ",\"k200\":[]}");
+    EXPECT_TRUE(opr_json_equal(a.obj, b.obj));
+    EXPECT_FALSE(opr_json_equal(a.obj, Value(other + "}").obj));
+    EXPECT_FALSE(opr_json_equal(a.obj, more.obj));
+    EXPECT_FALSE(opr_json_equal(more.obj, a.obj));
+    EXPECT_TRUE(opr_json_equal(a.obj, empty.obj));
+    EXPECT_TRUE(opr_json_equal(empty.obj, a.obj));
+}
+
+TEST(Json, CutTextIsRefusedWithoutReadingPastItsEnd)
+{
+    const std::string text = R"({"a":[1,-2.5e3,"\u00e9\ud83d\ude00x",true,null],"b":{"c":{}}})";
+    for (size_t len = 0; len < text.size(); len++) {
+        std::vector<char> exact(text.begin(), text.begin() + static_cast<long>(len));
+        struct opr_obj *o = nullptr;
+        EXPECT_EQ(OPR_E_INVALID, opr_json_parse(opr_str_n(exact.data(), len), &o, nullptr)) << len;
+    }
+}
+
+TEST(Doc, WritesWhatJsonCanNotSay)
+{
+    struct json_object *doc = json_object_new_array();
+    json_object_array_add(doc, json_object_new_double(NAN));
+    json_object_array_add(doc, json_object_new_double(0.5));
+    json_object_array_add(doc, json_object_new_string("a/\xff"));
+    json_object_array_add(doc, json_object_new_int64(INT64_MIN));
+    json_object_array_add(doc, json_object_new_int64(INT64_MAX));
+    json_object_array_add(doc, json_object_new_uint64(UINT64_MAX));
+    json_object_array_add(doc, nullptr);
+    struct opr_buf b = {};
+    opr_doc_write(&b, doc);
+    EXPECT_STREQ("[null,0.5,\"a/\xef\xbf\xbd\",-9223372036854775808,9223372036854775807,"
+                 "18446744073709551615,null]",
+                 b.data);
+    opr_buf_fini(&b);
+    json_object_put(doc);
+}
+
+TEST(Doc, TooDeepDocumentIsNoValue)
+{
+    struct json_object *doc = json_object_new_array(), *twin = nullptr;
+    for (int i = 0; i < OPR_JSON_MAX_DEPTH; i++) {
+        struct json_object *outer = json_object_new_array();
+        json_object_array_add(outer, doc);
+        doc = outer;
+    }
+    EXPECT_EQ(nullptr, opr_doc_to_obj(doc));
+    twin = opr_doc_dup(doc);
+    EXPECT_TRUE(opr_doc_equal(doc, twin));
+    json_object_put(twin);
+    twin = json_object_new_array();
+    EXPECT_FALSE(opr_doc_equal(doc, twin));
+    json_object_put(twin);
+    json_object_put(doc);
+    EXPECT_EQ(nullptr, opr_doc_dup(nullptr));
+    EXPECT_EQ(nullptr, opr_doc_from_obj(nullptr));
+}
+
+TEST(Doc, ReadsWithDefaults)
+{
+    struct json_object *doc = nullptr;
+    ASSERT_EQ(OPR_OK,
+              opr_doc_parse(str(R"({"s":"x","i":7,"d":2.9,"b":true,"n":null})"), &doc, nullptr));
+    EXPECT_STREQ("x", opr_doc_str(doc, "/s", ""));
+    EXPECT_STREQ("dflt", opr_doc_str(doc, "/i", "dflt"));
+    EXPECT_EQ(7, opr_doc_int(doc, "/i", 0));
+    EXPECT_EQ(2, opr_doc_int(doc, "/d", 0));
+    EXPECT_EQ(-1, opr_doc_int(doc, "/s", -1));
+    EXPECT_TRUE(opr_doc_bool(doc, "/b", false));
+    EXPECT_TRUE(opr_doc_bool(doc, "/n", true));
+    EXPECT_EQ(nullptr, opr_doc_at(doc, "s"));
+    EXPECT_EQ(doc, opr_doc_at(doc, ""));
+    json_object_put(doc);
+    struct opr_error err = {};
+    EXPECT_EQ(OPR_E_INVALID, opr_doc_parse(str("{"), &doc, &err));
+    EXPECT_NE(nullptr, strstr(err.message, "byte 1"));
 }
 
 TEST(Doc, PutsMakesParentsAndAppends)
@@ -241,9 +369,10 @@ std::string fill(const char *tmpl, ...)
 TEST(Template, FillsConversions)
 {
     Value v(R"({"inner":[1,2]})");
-    EXPECT_EQ(R"({"a":"it's \"50%\"","b":-3,"c":4,"d":5000000000,"e":0.5,"f":[1,2],"g":null,"h":"%"})",
-              fill("{'a':%s,'b':%d,'c':%u,'d':%lld,'e':%f,'f':%p,'g':%s,'h':'%%'}", "it's \"50%\"", -3,
-                   4u, 5000000000LL, 0.5, opr_json_at(v.obj, "/inner"), nullptr));
+    EXPECT_EQ(
+        R"({"a":"it's \"50%\"","b":-3,"c":4,"d":5000000000,"e":0.5,"f":[1,2],"g":null,"h":"%"})",
+        fill("{'a':%s,'b':%d,'c':%u,'d':%lld,'e':%f,'f':%p,'g':%s,'h':'%%'}", "it's \"50%\"", -3,
+             4u, 5000000000LL, 0.5, opr_json_at(v.obj, "/inner"), nullptr));
 }
 
 TEST(Template, InputCanNotBreakOut)

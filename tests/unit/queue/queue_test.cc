@@ -10,9 +10,11 @@ extern "C" {
 #include "core/queue/queue.h"
 }
 
-namespace {
+namespace
+{
 
-class Queue : public testing::Test {
+class Queue : public testing::Test
+{
   protected:
     void SetUp() override
     {
@@ -113,14 +115,114 @@ TEST_F(Queue, DelayedKeysComeInOrderOfTheirTime)
     EXPECT_EQ("late", take());
 }
 
-TEST_F(Queue, AddNowReplacesADelay)
+TEST_F(Queue, AddNowLeavesADelayInPlace)
 {
     opr_queue_add_after(q, key("a"), 100);
     opr_queue_add(q, key("a"));
     EXPECT_EQ("a", take());
     opr_queue_done(q, key("a"));
-    pass(200);
+    pass(99);
     EXPECT_EQ("", take());
+    pass(1);
+    EXPECT_EQ("a", take());
+}
+
+TEST_F(Queue, DelayThatEndsWhileReadyOrHandledCollapses)
+{
+    opr_queue_add_after(q, key("a"), 10);
+    opr_queue_add(q, key("a"));
+    pass(10);
+    EXPECT_EQ("a", take());
+    EXPECT_EQ("", take());
+    opr_queue_add_after(q, key("a"), 10);
+    pass(10);
+    EXPECT_EQ("", take());
+    opr_queue_done(q, key("a"));
+    EXPECT_EQ("a", take());
+    opr_queue_done(q, key("a"));
+    EXPECT_EQ("", take());
+    EXPECT_EQ(UINT64_MAX, opr_queue_next_due_ns(q));
+}
+
+TEST_F(Queue, KeysDueAtOnceKeepTheOrderOfTheirAdds)
+{
+    for (const char *k : {"c", "a", "b"}) {
+        opr_queue_add_after(q, key(k), 50);
+    }
+    pass(50);
+    EXPECT_EQ("c", take());
+    EXPECT_EQ("a", take());
+    EXPECT_EQ("b", take());
+}
+
+TEST_F(Queue, ZeroDelayIsAnAdd)
+{
+    opr_queue_add_after(q, key("a"), 0);
+    EXPECT_EQ("a", take());
+    EXPECT_EQ(UINT64_MAX, opr_queue_next_due_ns(q));
+}
+
+TEST_F(Queue, HugeDelayDoesNotWrap)
+{
+    opr_queue_add_after(q, key("a"), UINT64_MAX);
+    pass(1000000);
+    EXPECT_EQ("", take());
+    EXPECT_EQ(1u, opr_queue_stats_of(q).waiting);
+}
+
+TEST_F(Queue, KeyDoneMayComeAgain)
+{
+    opr_queue_add(q, key("a"));
+    EXPECT_EQ("a", take());
+    opr_queue_done(q, key("a"));
+    opr_queue_add(q, key("a"));
+    EXPECT_EQ("a", take());
+}
+
+TEST_F(Queue, CountsWhatItDoes)
+{
+    opr_queue_add(q, key("a"));
+    opr_queue_add(q, key("a"));
+    opr_queue_add(q, key("b"));
+    opr_queue_add_after(q, key("c"), 10);
+    EXPECT_EQ("a", take());
+    opr_queue_add(q, key("a"));
+    opr_queue_add(q, key("a"));
+    auto s = opr_queue_stats_of(q);
+    EXPECT_EQ(3u, s.adds);
+    EXPECT_EQ(1u, s.retries);
+    EXPECT_EQ(1u, s.depth);
+    EXPECT_EQ(1u, s.active);
+    EXPECT_EQ(1u, s.waiting);
+}
+
+TEST_F(Queue, WakesForANearerDueTimeOnly)
+{
+    opr_queue_add_after(q, key("a"), 100);
+    EXPECT_EQ(1, wakes);
+    opr_queue_add_after(q, key("b"), 200);
+    EXPECT_EQ(1, wakes);
+    opr_queue_add_after(q, key("c"), 50);
+    EXPECT_EQ(2, wakes);
+}
+
+TEST_F(Queue, CallbackMayUseTheQueue)
+{
+    struct Seen {
+        struct opr_queue *queue;
+        uint32_t depth;
+    } seen = {};
+    struct opr_queue_config config = {};
+    config.clock = clock;
+    config.arg = &seen;
+    config.on_ready = [](void *arg) { /* a lock that is held would block here for ever */
+                                      auto *s = static_cast<Seen *>(arg);
+                                      s->depth = opr_queue_stats_of(s->queue).depth;
+    };
+    seen.queue = opr_queue_new(&config);
+    opr_queue_add(seen.queue, key("a"));
+    EXPECT_EQ(1u, seen.depth);
+    opr_queue_free(seen.queue);
 }
 
 TEST_F(Queue, BackoffDoublesAndForgetResets)
@@ -173,12 +275,24 @@ TEST_F(Queue, BucketHoldsBackManyKeys)
 TEST_F(Queue, StopRefusesAddsAndDrains)
 {
     opr_queue_add(q, key("a"));
+    opr_queue_add(q, key("busy"));
+    opr_queue_add_after(q, key("d"), 1);
+    EXPECT_EQ("a", take());
+    opr_queue_add(q, key("a"));
     opr_queue_stop(q);
     opr_queue_add(q, key("b"));
     opr_queue_add_after(q, key("c"), 1);
+    opr_queue_add_limited(q, key("e"));
     pass(10);
-    EXPECT_EQ("a", take());
+    EXPECT_EQ(UINT64_MAX, opr_queue_next_due_ns(q));
+    EXPECT_EQ("busy", take());
     EXPECT_EQ("", take());
+    opr_queue_done(q, key("a"));
+    EXPECT_EQ("a", take());
+    opr_queue_done(q, key("a"));
+    opr_queue_done(q, key("busy"));
+    EXPECT_EQ("", take());
+    EXPECT_EQ(0u, opr_queue_stats_of(q).active);
 }
 
 TEST_F(Queue, ManyThreadsNeverHandleOneKeyAtOnce)

@@ -1,0 +1,219 @@
+/* What the files of the agent share: the agent, its Pods and their containers.
+ *
+ * Threads: the loop owns struct opr_agent. A Pod is handed over whole: while is_busy a worker owns
+ * all of it but the members marked loop; else the loop does. */
+#ifndef OPR_AGENT_INTERNAL_H
+#define OPR_AGENT_INTERNAL_H
+
+#include "agent/agent.h"
+#include "agent/cgroup.h"
+#include "agent/runtime.h"
+#include "core/base/executor.h"
+#include "core/base/map.h"
+#include "core/base/vec.h"
+#include "core/cache/informer.h"
+#include "core/net/server.h"
+
+#include <json-c/json.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define OPR__NEVER UINT64_MAX
+#define OPR__IP_MAX 46
+#define OPR__IMAGE "operon.local/host"
+
+struct opr__net;
+struct opr__proxy;
+struct opr__metrics;
+struct opr__probe_set;
+struct opr__follows;
+
+struct opr_agent {
+    struct opr_agent_config config; /* strings owned */
+    struct opr_loop *loop;
+    const struct opr_clock *clock;
+    struct opr_executor *workers; /* Pod work, log reading, rules */
+    struct opr_executor *beat;    /* one thread: lease and node status never wait for Pods */
+    struct opr__runtime *runtime; /* NULL: operon-shim was not found */
+    struct opr__cgroups cgroups;  /* fixed after start */
+    struct opr_vec shim_dirs;     /* of owned char * */
+    bool has_namespaces;
+    struct opr__net *net;         /* NULL: host network only */
+    struct opr__proxy *proxy;     /* NULL: role off */
+    struct opr__metrics *metrics; /* NULL: role off */
+    struct opr_server *server;
+    struct opr_http_handler handler;
+    struct opr__follows *follows;
+
+    pthread_mutex_t callers_lock;
+    struct opr_vec callers, free_callers; /* callers_lock; of struct opr_caller *, owned */
+
+    const struct opr_resource *pod_resource, *service_resource, *slice_resource;
+    struct opr_informer *pods_informer, *services_informer, *slices_informer;
+    struct opr_map *pods; /* uid -> struct opr__pod, owned; loop */
+    struct opr_timer *start_timer, *sync_timer, *lease_timer, *status_timer;
+    bool is_registered, is_adopted; /* loop */
+    bool is_beating, is_reporting;  /* loop: such a job is queued or runs */
+    _Atomic bool is_stopping;
+    void (*stopped)(void *);
+    void *stopped_arg;
+
+    /* beat thread */
+    struct json_object *node_sent; /* owned: what the server knows */
+    uint64_t node_sent_ns;
+    char *node_uid; /* owned */
+    uint16_t port;  /* of the server; fixed */
+
+    _Atomic uint64_t starts, restarts, differences, status_writes; /* for /metrics */
+    _Atomic uint32_t pod_count;
+};
+
+/* What the probes say of one run. */
+struct opr__health {
+    uint32_t attempt;
+    bool has_started, is_ready, is_failed; /* is_failed: liveness or startup */
+    char why[160];
+};
+
+struct opr__container {
+    char *name; /* owned */
+    bool is_init, is_sidecar;
+    const struct opr_obj *spec;      /* borrowed from the Pod's object, for one sync */
+    uint32_t attempt;                /* number of run; its restart count */
+    struct opr__run run, last;       /* last: the run before */
+    uint64_t oom_before;             /* kills in the cgroup when run began */
+    char reason[48], message[400];   /* why it waits */
+    uint32_t backoff_ms;             /* of the next restart; 0: at once */
+    uint64_t start_at_ns;            /* not before */
+    uint64_t term_at_ns, kill_at_ns; /* stopping: SIGTERM, then SIGKILL; 0: not asked for */
+    bool is_termed, is_killed;
+    pid_t hook_pid; /* preStop; 0: none */
+    struct opr__health health;
+
+    struct opr_io *watch; /* loop: end of the run */
+    int watch_fd;         /* loop; -1: none */
+    uint32_t watched;     /* loop: attempt + 1; 0: none */
+};
+
+struct opr__event {
+    char *container; /* owned; NULL: of the Pod */
+    const char *type, *reason;
+    char *message; /* owned */
+};
+
+struct opr__sent_event {
+    char *key, *name; /* owned */
+    uint32_t count;
+};
+
+struct opr__pod {
+    struct opr_agent *agent;
+    char *uid, *ns, *name, *dir;   /* owned */
+    struct opr_obj *obj;           /* ref: as the API showed it last; loop */
+    bool is_gone;                  /* loop: the API no longer has it */
+    bool is_busy, is_dirty;        /* loop */
+    bool must_repeat_status;       /* loop: the server's status is not ours */
+    struct opr_timer *timer;       /* loop */
+    struct opr__probe_set *probes; /* loop */
+
+    struct opr_obj *work;                   /* ref: obj of this sync */
+    bool work_gone, work_repeat, is_online; /* is_online: the API was reached once */
+    bool is_loaded;                         /* state read from disk */
+    bool is_forgotten;                      /* nothing is left of it: free it */
+    bool has_network, has_volumes;
+    bool has_given_back; /* its address may be another Pod's by now */
+    bool is_ending;      /* containers are told to stop for good */
+    bool is_initialized;
+    char ip[OPR__IP_MAX];
+    int64_t started_ms;     /* status.startTime */
+    uint64_t end_by_ns;     /* grace is over */
+    uint64_t volumes_at_ns; /* when contents are looked at again */
+    uint64_t retry_at_ns;   /* after a failed write or set-up */
+    uint64_t wake_ns;
+    struct opr_vec containers;  /* of struct opr__container, owned; init containers first */
+    struct json_object *sent;   /* owned: status that the server has */
+    struct opr_vec events;      /* of struct opr__event, owned: to be sent */
+    struct opr_vec sent_events; /* of struct opr__sent_event, owned */
+};
+
+/* agent.c. Worker: a caller with a deadline, given back afterwards. */
+struct opr_caller *opr__caller_take(struct opr_agent *a);
+void opr__caller_give(struct opr_agent *a, struct opr_caller *k);
+uint64_t opr__now_ns(const struct opr_agent *a);
+
+/* node.c, lease.c. Beat thread. */
+OPR_NODISCARD opr_status opr__node_register(struct opr_agent *a, struct opr_caller *k,
+                                            struct opr_error *reterr);
+void opr__node_report(struct opr_agent *a, struct opr_caller *k);
+OPR_NODISCARD opr_status opr__lease_renew(struct opr_agent *a, struct opr_caller *k,
+                                          struct opr_error *reterr);
+
+/* pods.c. Loop. */
+void opr__pods_adopt(struct opr_agent *a); /* what the folder holds from the agent before */
+void opr__pods_watch(struct opr_agent *a); /* starts the informer */
+void opr__pods_compare(struct opr_agent *a);
+void opr__pods_stop(struct opr_agent *a);
+void opr__pods_free(struct opr_agent *a); /* nothing runs any more */
+void opr__pod_poke(struct opr__pod *p);
+struct opr__pod *opr__pod_find(struct opr_agent *a, const char *uid);
+
+/* pod.c. Worker. */
+void opr__pod_sync(struct opr__pod *p);
+void opr__pod_wake(struct opr__pod *p, uint64_t at_ns); /* the sync is to run again then */
+
+/* pod_load.c. Worker. */
+void opr__pod_load(struct opr__pod *p);
+void opr__pod_free(struct opr__pod *p); /* loop */
+/* "<pod dir>/containers/NAME/ATTEMPT"; owned. */
+char *opr__run_dir(const struct opr__pod *p, const struct opr__container *c, uint32_t attempt);
+
+/* container.c. Worker. */
+void opr__container_look(struct opr__pod *p, struct opr__container *c);
+bool opr__container_is_started(const struct opr__container *c);
+bool opr__container_is_ready(const struct opr__container *c);
+/* Starts the next run, or says in c->reason why not. */
+void opr__container_start(struct opr__pod *p, struct opr__container *c, struct opr_caller *k);
+void opr__container_wait(struct opr__container *c, const char *reason, const char *fmt, ...)
+    OPR_PRINTF(3, 4);
+
+/* stop.c. Worker. Goes on with a stop: preStop, SIGTERM, SIGKILL. by_ns is the end of the grace. */
+void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t by_ns);
+
+/* env.c. Worker. Terminated array in the arena; OPR_E_NOT_FOUND names what is missing. */
+OPR_NODISCARD opr_status opr__env_make(struct opr__pod *p, const struct opr__container *c,
+                                       struct opr_caller *k, struct opr_arena *arena,
+                                       char ***ret_env, struct opr_error *reterr);
+/* $(NAME) of a text (Kubernetes' expansion rules). */
+char *opr__env_expand(struct opr_arena *arena, const char *text, char *const *env);
+
+/* volumes.c. Worker. */
+OPR_NODISCARD opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k,
+                                           struct opr_error *reterr);
+/* Mounts of one container into ret_mounts (owned items of the arena). */
+OPR_NODISCARD opr_status opr__volumes_mounts(struct opr__pod *p, const struct opr__container *c,
+                                             struct opr_arena *arena, struct opr_vec *ret_mounts,
+                                             struct opr_error *reterr);
+/* Text of metadata.*, spec.*, status.* of a fieldRef; NULL: not supported. */
+const char *opr__field_text(const struct opr__pod *p, struct opr_arena *arena, const char *path);
+
+/* status.c. Worker. Owned. */
+struct json_object *opr__status_make(struct opr__pod *p);
+const char *opr__status_phase(const struct opr__pod *p);
+void opr__status_send(struct opr__pod *p, struct opr_caller *k);
+
+/* events.c. Worker. */
+void opr__event_add(struct opr__pod *p, const char *container, const char *type, const char *reason,
+                    const char *fmt, ...) OPR_PRINTF(5, 6);
+void opr__events_send(struct opr__pod *p, struct opr_caller *k);
+void opr__events_free(struct opr__pod *p);
+
+/* probes.c. Loop. Starts and stops the probes of the containers that run now. */
+void opr__probes_update(struct opr__pod *p);
+void opr__probes_health(struct opr__pod *p); /* copies what they say into the containers */
+void opr__probes_free(struct opr__pod *p);
+
+/* server.c. Loop; the handler runs on workers. */
+OPR_NODISCARD opr_status opr__server_start(struct opr_agent *a, struct opr_error *reterr);
+void opr__server_free(struct opr_agent *a);
+
+#endif

@@ -1,0 +1,276 @@
+/* The table's text. Pure: objects in, text out.
+ *
+ *     nat prerouting and output: ClusterIP and NodePort to a random ready endpoint
+ *     nat postrouting: a Pod that reaches itself through its Service, and the host's loopback, get
+ *         an address that the answer finds back to
+ *     filter forward and output: what is for a Service and has found no endpoint is refused
+ */
+#include "agent/proxy.h"
+
+#include "agent/netlink.h"
+#include "core/base/alloc.h"
+#include "core/base/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct endpoint {
+    const char *address; /* borrowed from a slice */
+    int port;
+};
+
+struct rules {
+    const struct opr_obj *const *slices;
+    size_t n_slices;
+    struct opr_arena *arena;
+    struct opr_vec chains, map, node_map, hairpin, refused; /* of char * in the arena: lines */
+};
+
+void opr__proxy_table_name(const char *service_cidr, char *ret_name, size_t size)
+{
+    uint32_t address = 0;
+    int prefix = 0;
+    (void)opr__cidr_parse(service_cidr, &address, &prefix);
+    uint32_t a = address >> 24, b = address >> 16 & 255, c = address >> 8 & 255, d = address & 255;
+    if (prefix == 16 && a == 10) {
+        snprintf(ret_name, size, "operon-%u", b);
+    } else {
+        snprintf(ret_name, size, "operon-%u-%u-%u-%u", a, b, c, d);
+    }
+}
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int compare_endpoints(const void *a, const void *b)
+{
+    const struct endpoint *x = a, *y = b;
+    int by_address = strcmp(x->address, y->address);
+    return by_address ? by_address : x->port - y->port;
+}
+
+/* Port of a slice that carries the Service port's name and protocol; 0: none. */
+static int slice_port(const struct opr_obj *slice, const char *name, const char *protocol)
+{
+    const struct opr_obj *ports = opr_json_at(slice, "/ports");
+    for (const struct opr_obj *p = opr_json_first(ports); p; p = opr_json_next(p)) {
+        if (strcmp(opr_json_str(p, "/name", ""), name) == 0 &&
+            strcmp(opr_json_str(p, "/protocol", "TCP"), protocol) == 0) {
+            return (int)opr_json_int(p, "/port", 0);
+        }
+    }
+    return 0;
+}
+
+static bool is_ready(const struct opr_obj *endpoint)
+{
+    return opr_json_bool(endpoint, "/conditions/ready", true);
+}
+
+static bool is_known(const struct opr_vec *list, const char *address, int port)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct endpoint *e = list->items[i];
+        if (e->port == port && strcmp(e->address, address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_slice(struct rules *r, const struct opr_obj *slice, int port, struct opr_vec *list)
+{
+    const struct opr_obj *endpoints = opr_json_at(slice, "/endpoints");
+    for (const struct opr_obj *v = opr_json_first(endpoints); v; v = opr_json_next(v)) {
+        uint32_t parsed;
+        const char *address = opr_json_str(v, "/addresses/0", "");
+        if (is_ready(v) && opr__ipv4_parse(address, &parsed) && !is_known(list, address, port)) {
+            struct endpoint *e = opr_arena_alloc(r->arena, sizeof *e);
+            e->address = address;
+            e->port = port;
+            opr_vec_push(list, e);
+        }
+    }
+}
+
+static void find_endpoints(struct rules *r, const struct opr_obj *service,
+                           const struct opr_obj *port, struct opr_vec *list)
+{
+    const char *port_name = opr_json_str(port, "/name", "");
+    const char *protocol = opr_json_str(port, "/protocol", "TCP");
+    for (size_t i = 0; i < r->n_slices; i++) {
+        const struct opr_obj *slice = r->slices[i];
+        const char *owner = opr_meta_label(slice, "kubernetes.io/service-name");
+        if (!owner || strcmp(owner, opr_meta_name(service)) != 0 ||
+            strcmp(opr_meta_ns(slice), opr_meta_ns(service)) != 0 ||
+            strcmp(opr_json_str(slice, "/addressType", "IPv4"), "IPv4") != 0) {
+            continue;
+        }
+        int number = slice_port(slice, port_name, protocol);
+        if (number > 0) {
+            add_slice(r, slice, number, list);
+        }
+    }
+    opr_vec_sort(list, compare_endpoints);
+}
+
+/* sessionAffinity ClientIP: the same client hashes to the same endpoint. */
+static void add_chain(struct rules *r, const char *name, const char *l4, bool is_sticky,
+                      const struct opr_vec *list)
+{
+    struct opr_buf b = {0};
+    opr_buf_printf(&b, "  chain %s {\n    meta l4proto %s dnat ip to ", name, l4);
+    if (is_sticky) {
+        opr_buf_printf(&b, "jhash ip saddr mod %zu map {", list->count);
+    } else {
+        opr_buf_printf(&b, "numgen random mod %zu map {", list->count);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        const struct endpoint *e = list->items[i];
+        opr_buf_printf(&b, "%s %zu : %s . %d", i ? "," : "", i, e->address, e->port);
+        char *pair = opr_arena_printf(r->arena, "%s . %s", e->address, e->address);
+        bool is_known_pair = false;
+        for (size_t h = 0; h < r->hairpin.count && !is_known_pair; h++) {
+            is_known_pair = strcmp(r->hairpin.items[h], pair) == 0;
+        }
+        if (!is_known_pair) {
+            opr_vec_push(&r->hairpin, pair);
+        }
+    }
+    opr_buf_add_text(&b, " }\n  }\n");
+    opr_vec_push(&r->chains, opr_arena_dup(r->arena, opr_buf_str(&b)));
+    opr_buf_fini(&b);
+}
+
+static void add_port(struct rules *r, const struct opr_obj *service, const struct opr_obj *port)
+{
+    const char *protocol = opr_json_str(port, "/protocol", "TCP");
+    const char *l4 = strcmp(protocol, "TCP") == 0   ? "tcp"
+                     : strcmp(protocol, "UDP") == 0 ? "udp"
+                                                    : NULL;
+    const char *address = opr_json_str(service, "/spec/clusterIP", "");
+    int number = (int)opr_json_int(port, "/port", 0);
+    int node_port = (int)opr_json_int(port, "/nodePort", 0);
+    uint32_t parsed;
+    if (!l4 || !opr__ipv4_parse(address, &parsed)) {
+        return; /* headless, ExternalName, IPv6, SCTP */
+    }
+    struct opr_vec list = {0};
+    find_endpoints(r, service, port, &list);
+    char *name = opr_arena_printf(r->arena, "svc-%s-%s-%d", address, l4, number);
+    bool is_sticky =
+        strcmp(opr_json_str(service, "/spec/sessionAffinity", "None"), "ClientIP") == 0;
+    if (list.count > 0) {
+        add_chain(r, name, l4, is_sticky, &list);
+        opr_vec_push(&r->map, opr_arena_printf(r->arena, "%s . %s . %d : goto %s", address, l4,
+                                               number, name));
+    }
+    if (node_port > 0 && list.count > 0) {
+        opr_vec_push(&r->node_map,
+                     opr_arena_printf(r->arena, "%s . %d : goto %s", l4, node_port, name));
+    } else if (node_port > 0) {
+        opr_vec_push(&r->refused, opr_arena_printf(r->arena, "%s . %d", l4, node_port));
+    }
+    opr_vec_fini(&list);
+}
+
+static void add_lines(struct opr_buf *b, const char *head, struct opr_vec *lines, const char *tail)
+{
+    if (lines->count == 0) {
+        return;
+    }
+    opr_vec_sort(lines, compare_text);
+    opr_buf_add_text(b, head);
+    for (size_t i = 0; i < lines->count; i++) {
+        opr_buf_printf(b, "%s\n    %s", i ? "," : "", (const char *)lines->items[i]);
+    }
+    opr_buf_add_text(b, tail);
+}
+
+static void add_dispatch(struct opr_buf *b, const struct rules *r, const char *chain,
+                         const char *hook)
+{
+    opr_buf_printf(b, "  chain %s {\n    type nat hook %s;\n", chain, hook);
+    if (r->map.count > 0) {
+        opr_buf_add_text(b, "    ip daddr . meta l4proto . th dport vmap @services\n");
+    }
+    if (r->node_map.count > 0) {
+        opr_buf_add_text(b, "    fib daddr type local meta l4proto . th dport vmap @nodeports\n");
+    }
+    opr_buf_add_text(b, "  }\n");
+}
+
+static void add_refusals(struct opr_buf *b, const struct rules *r, const char *chain,
+                         const char *hook, const char *service_cidr)
+{
+    opr_buf_printf(b, "  chain %s {\n    type filter hook %s priority 0;\n", chain, hook);
+    if (r->refused.count > 0) {
+        opr_buf_add_text(b, "    fib daddr type local meta l4proto . th dport @refused reject\n");
+    }
+    opr_buf_printf(b,
+                   "    ip daddr %s meta l4proto tcp reject with tcp reset\n"
+                   "    ip daddr %s reject\n  }\n",
+                   service_cidr, service_cidr);
+}
+
+static void write_table(struct opr_buf *b, struct rules *r, const char *service_cidr,
+                        const char *cluster_cidr)
+{
+    char table[64];
+    opr__proxy_table_name(service_cidr, table, sizeof table);
+    opr_buf_printf(b, "table ip %s\ndelete table ip %s\ntable ip %s {\n", table, table, table);
+    opr_vec_sort(&r->chains, compare_text);
+    for (size_t i = 0; i < r->chains.count; i++) {
+        opr_buf_add_text(b, r->chains.items[i]);
+    }
+    add_lines(b,
+              "  map services {\n    type ipv4_addr . inet_proto . inet_service : verdict\n"
+              "    elements = {",
+              &r->map, " }\n  }\n");
+    add_lines(b,
+              "  map nodeports {\n    type inet_proto . inet_service : verdict\n    elements = {",
+              &r->node_map, " }\n  }\n");
+    add_lines(b, "  set refused {\n    type inet_proto . inet_service\n    elements = {",
+              &r->refused, " }\n  }\n");
+    add_lines(b, "  set hairpin {\n    type ipv4_addr . ipv4_addr\n    elements = {", &r->hairpin,
+              " }\n  }\n");
+    if (cluster_cidr) { /* the host's loopback is for Services only, never for a Pod's own wish */
+        opr_buf_printf(b,
+                       "  chain guard {\n    type filter hook prerouting priority raw;\n"
+                       "    ip saddr %s ip daddr 127.0.0.0/8 iifname != \"lo\" drop\n  }\n",
+                       cluster_cidr);
+    }
+    add_dispatch(b, r, "prerouting", "prerouting priority dstnat");
+    add_dispatch(b, r, "output", "output priority -100");
+    opr_buf_add_text(b, "  chain postrouting {\n    type nat hook postrouting priority srcnat;\n");
+    if (r->hairpin.count > 0) {
+        opr_buf_add_text(b, "    ct status dnat ip saddr . ip daddr @hairpin masquerade\n");
+    }
+    opr_buf_add_text(b, "    ct status dnat ip saddr 127.0.0.0/8 ip daddr != 127.0.0.0/8 "
+                        "masquerade\n  }\n");
+    add_refusals(b, r, "forward", "forward", service_cidr);
+    add_refusals(b, r, "refuse-output", "output", service_cidr);
+    add_refusals(b, r, "refuse-input", "input", service_cidr);
+    opr_buf_add_text(b, "}\n");
+}
+
+void opr__proxy_rules(struct opr_buf *ret_text, const char *service_cidr, const char *cluster_cidr,
+                      const struct opr_obj *const *services, size_t n_services,
+                      const struct opr_obj *const *slices, size_t n_slices)
+{
+    struct rules r = {.slices = slices, .n_slices = n_slices, .arena = opr_arena_new()};
+    for (size_t i = 0; i < n_services; i++) {
+        const struct opr_obj *ports = opr_json_at(services[i], "/spec/ports");
+        for (const struct opr_obj *p = opr_json_first(ports); p; p = opr_json_next(p)) {
+            add_port(&r, services[i], p);
+        }
+    }
+    write_table(ret_text, &r, service_cidr, cluster_cidr);
+    struct opr_vec *lists[] = {&r.chains, &r.map, &r.node_map, &r.hairpin, &r.refused};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        opr_vec_fini(lists[i]);
+    }
+    opr_arena_free(r.arena);
+}

@@ -1,0 +1,159 @@
+/* From a forked process to the container's program. */
+#include "agent/shim/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool shim_fail(struct shim_failure *f, const char *what, const char *subject)
+{
+    snprintf(f->text, sizeof f->text, "can not %s %s: %s", what, subject, strerror(errno));
+    return false;
+}
+
+bool shim_join_cgroups(const char *const *dirs, struct shim_failure *f)
+{
+    for (; *dirs; dirs++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/cgroup.procs", *dirs);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "0", 1) != 1) {
+            return shim_fail(f, "join the cgroup", *dirs);
+        }
+        close(fd);
+    }
+    return true;
+}
+
+static bool join_network(const char *path, struct shim_failure *f)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) {
+        return shim_fail(f, "join the network namespace", path);
+    }
+    close(fd);
+    return true;
+}
+
+static bool set_user(const struct shim_spec *spec, struct shim_failure *f)
+{
+    if (spec->gid >= 0 && (setgroups(0, NULL) != 0 || setgid((gid_t)spec->gid) != 0)) {
+        return shim_fail(f, "set the group of", spec->args[0]);
+    }
+    if (spec->uid >= 0 && setuid((uid_t)spec->uid) != 0) {
+        return shim_fail(f, "set the user of", spec->args[0]);
+    }
+    return true;
+}
+
+void shim_program_exec(const struct shim_spec *spec, char **args, struct shim_failure *f)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int signo = 1; signo < NSIG; signo++) {
+        (void)signal(signo, SIG_DFL);
+    }
+    if (spec->cwd && chdir(spec->cwd) != 0) {
+        (void)shim_fail(f, "enter the folder", spec->cwd);
+        return;
+    }
+    if (!set_user(spec, f)) {
+        return;
+    }
+    environ = spec->env;
+    execvp(args[0], args);
+    (void)shim_fail(f, "run", args[0]);
+}
+
+void shim_container_exec(const struct shim_spec *spec, const char *dir, struct shim_failure *f)
+{
+    if (!shim_join_cgroups(spec->cgroups, f)) {
+        return;
+    }
+    if (spec->netns && !join_network(spec->netns, f)) {
+        return;
+    }
+    if (spec->has_namespaces) {
+        if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) != 0) {
+            (void)shim_fail(f, "make namespaces for", spec->args[0]);
+            return;
+        }
+        if (!shim_mounts_apply(spec, dir, f)) {
+            return;
+        }
+        if (spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) != 0) {
+            (void)shim_fail(f, "set the host name", spec->hostname);
+            return;
+        }
+    }
+    shim_program_exec(spec, spec->args, f);
+}
+
+static bool join_namespaces(const char *pid, struct shim_failure *f)
+{
+    static const char *const names[] = {"ipc", "uts", "net", "pid", "mnt"};
+    int fds[5];
+    for (size_t i = 0; i < 5; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "/proc/%s/ns/%s", pid, names[i]);
+        fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+        if (fds[i] < 0) {
+            return shim_fail(f, "open", path);
+        }
+    }
+    for (size_t i = 0; i < 5; i++) {
+        if (setns(fds[i], 0) != 0) {
+            return shim_fail(f, "join the namespace", names[i]);
+        }
+        close(fds[i]);
+    }
+    return true;
+}
+
+static int wait_exit(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* "operon-shim exec DIR PROGRAM ARG...": runs a program in a running container and ends as it does;
+ * 126 where it can not be run. */
+int shim_exec_command(const char *dir, char **args)
+{
+    struct shim_spec spec;
+    struct shim_failure f = {{0}};
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char pid[64] = "";
+    int fd = dir_fd >= 0 ? openat(dir_fd, SHIM_FILE_APP_PID, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t len = fd >= 0 ? read(fd, pid, sizeof pid - 1) : -1;
+    if (len <= 0 || !shim_spec_read(dir_fd, &spec)) {
+        fprintf(stderr, "no running container in %s\n", dir);
+        return 126;
+    }
+    pid[strcspn(pid, " \n")] = 0;
+    close(fd);
+    if (!shim_join_cgroups(spec.cgroups, &f) ||
+        (spec.has_namespaces && !join_namespaces(pid, &f))) {
+        fprintf(stderr, "%s\n", f.text);
+        return 126;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        shim_program_exec(&spec, args, &f);
+        fprintf(stderr, "%s\n", f.text);
+        _exit(126);
+    }
+    return child < 0 ? 126 : wait_exit(child);
+}

@@ -1,0 +1,59 @@
+/* The container shim: one small process that is the parent of one container. It keeps no state but
+ * its folder, needs nobody, and is found again by the folder's lock (layout.h). Threads: one. */
+#ifndef OPR_AGENT_SHIM_SHIM_H
+#define OPR_AGENT_SHIM_SHIM_H
+
+#include "agent/shim/layout.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct shim_mount {
+    const char *src, *dst;
+    bool is_read_only;
+};
+
+/* All pointers point into text. */
+struct shim_spec {
+    char *text;                           /* owned: the file */
+    char **args, **env;                   /* owned, NULL-terminated */
+    const char **cgroups, **shim_cgroups; /* owned, NULL-terminated */
+    struct shim_mount *mounts;            /* owned */
+    size_t n_mounts;
+    const char *cwd, *hostname, *netns; /* NULL: absent */
+    bool has_namespaces;
+    long uid, gid; /* -1: as the shim */
+};
+
+/* Prints and returns false where the file can not be read or has no program. */
+bool shim_spec_read(int dir_fd, struct shim_spec *ret_spec);
+
+/* Writes a line for a failure of the container's set-up: "what: reason" with errno's text. */
+struct shim_failure {
+    char text[256];
+};
+bool shim_fail(struct shim_failure *f, const char *what, const char *subject);
+
+bool shim_join_cgroups(const char *const *dirs, struct shim_failure *f);
+/* /proc and the volumes, in a mount namespace of our own. */
+bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shim_failure *f);
+/* The set-up of the program in its own process, up to exec. Returns only on failure. */
+void shim_container_exec(const struct shim_spec *spec, const char *dir, struct shim_failure *f);
+/* User, folder, environment and program, after all else. Returns only on failure. */
+void shim_program_exec(const struct shim_spec *spec, char **args, struct shim_failure *f);
+int shim_exec_command(const char *dir, char **args);
+
+/* Output lines. */
+struct shim_log;
+struct shim_log *shim_log_open(int dir_fd);
+/* Reads what a stream ("stdout") has; false at its end. */
+bool shim_log_pump(struct shim_log *log, int stream, int fd);
+void shim_log_close(struct shim_log *log); /* ends cut lines */
+
+/* Atomic: temporary file and rename. */
+bool shim_file_write(int dir_fd, const char *name, const char *text);
+/* Host pid and start time of a process as "PID START\n"; NULL path: our own. */
+bool shim_identity(const char *pid_text, char *ret_text, size_t size);
+
+#endif

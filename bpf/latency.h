@@ -1,0 +1,19 @@
+/* The latency probe: HTTP requests per slot. Shared by the BPF program and its reader. */
+#ifndef OPR_BPF_LATENCY_H
+#define OPR_BPF_LATENCY_H
+
+#include <linux/types.h>
+
+#define OPR__LATENCY_BUCKETS 208
+
+/* Totals of one slot. */
+struct opr__latency_totals {
+    __u64 arrivals;
+    __u64 completions;
+    __u64 status[6];
+    __u64 sum_us;
+    __s64 inflight;
+    __u64 latency[OPR__LATENCY_BUCKETS];
+};
+
+#endif

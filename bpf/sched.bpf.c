@@ -1,0 +1,123 @@
+/* CPU time and run-queue delay from the kernel's own accounting: at each switch the differences of
+ * se.sum_exec_runtime and sched_info.run_delay of the task that leaves. A missed event only delays
+ * a difference, nothing is lost. */
+#include "bpf/slots.bpf.h"
+
+#include "bpf/sched.h"
+
+struct task_seen {
+    __u64 exec_ns;
+    __u64 delay_ns;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct task_seen);
+} tasks SEC(".maps");
+
+/* max_entries: CPUs * slots, set by the loader. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, OPR__BPF_MAX_SLOTS);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct opr__sched_totals);
+} totals SEC(".maps");
+
+/* max_entries: CPUs, set by the loader. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct opr__sched_current);
+} current_slots SEC(".maps");
+
+static __always_inline void account(struct task_struct *task, struct opr__bpf_ref *ref, __u32 cpu)
+{
+    __u64 exec_ns = task->se.sum_exec_runtime;
+    __u64 delay_ns = task->sched_info.run_delay;
+    struct task_seen *seen = bpf_task_storage_get(&tasks, task, NULL, 0);
+    if (!seen) {
+        seen = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        if (!seen) {
+            count_loss(OPR__BPF_LOSS_TASK);
+            return;
+        }
+        if (task->start_time < ref->added_ns) {
+            seen->exec_ns = exec_ns;
+            seen->delay_ns = delay_ns;
+            return;
+        }
+    }
+    __u32 i = cpu * OPR__BPF_MAX_SLOTS + ref->slot;
+    struct opr__sched_totals *t = bpf_map_lookup_elem(&totals, &i);
+    if (t) {
+        t->cpu_ns += exec_ns - seen->exec_ns;
+        t->run_delay_ns += delay_ns - seen->delay_ns;
+    }
+    seen->exec_ns = exec_ns;
+    seen->delay_ns = delay_ns;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, _Bool is_preempted, struct task_struct *prev, struct task_struct *next)
+{
+    __u32 cpu = bpf_get_smp_processor_id();
+    struct opr__sched_current *now = bpf_map_lookup_elem(&current_slots, &cpu);
+    struct opr__bpf_ref *left = prev->pid ? ref_of(prev) : NULL;
+    struct opr__bpf_ref *entered = next->pid ? ref_of(next) : NULL;
+    if (left) {
+        account(prev, left, cpu);
+    }
+    if (!now || (!entered && now->slot == 0)) {
+        return 0;
+    }
+    __sync_fetch_and_add(&now->seq, 1);
+    now->since_ns = bpf_ktime_get_ns();
+    now->slot = entered ? entered->slot : 0;
+    __sync_fetch_and_add(&now->seq, 1);
+    return 0;
+}
+
+/* The cgroup belongs to the hierarchy that the slots are about. */
+static __always_inline int is_ours(struct cgroup *cg)
+{
+    if (uses_v1()) {
+        __u32 id = bpf_core_enum_value(enum cgroup_subsys_id, cpuacct_cgrp_id);
+        return (cg->root->subsys_mask >> (id & 31)) & 1;
+    }
+    return cg->root->hierarchy_id == 0;
+}
+
+/* A cgroup made below a container's belongs to the same slot. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_cgroup_mkdir, struct cgroup *cg, const char *path)
+{
+    if (!is_ours(cg)) {
+        return 0;
+    }
+    __u64 id = cg->kn->id, parent = BPF_CORE_READ(cg, self.parent, cgroup, kn, id);
+    struct opr__bpf_ref *ref = bpf_map_lookup_elem(&slots, &parent);
+    if (ref) {
+        struct opr__bpf_ref copy = *ref;
+        if (bpf_map_update_elem(&slots, &id, &copy, BPF_NOEXIST) != 0) {
+            count_loss(OPR__BPF_LOSS_CGROUP);
+        }
+    }
+    return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(on_cgroup_rmdir, struct cgroup *cg, const char *path)
+{
+    if (is_ours(cg)) {
+        __u64 id = cg->kn->id;
+        bpf_map_delete_elem(&slots, &id);
+    }
+    return 0;
+}
+
+char license_text[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,22 @@
+/* The scheduler probe: CPU time and run-queue delay per slot. Shared by the BPF program and its
+ * reader. */
+#ifndef OPR_BPF_SCHED_H
+#define OPR_BPF_SCHED_H
+
+#include <linux/types.h>
+
+/* Totals of one slot on one CPU; element cpu * OPR__BPF_MAX_SLOTS + slot. Only that CPU writes. */
+struct opr__sched_totals {
+    __u64 cpu_ns;
+    __u64 run_delay_ns;
+};
+
+/* What runs on one CPU now; seq is odd while it changes. */
+struct opr__sched_current {
+    __u64 seq;
+    __u64 since_ns; /* CLOCK_MONOTONIC of the switch */
+    __u64 slot;     /* 0: nobody's */
+    __u64 padding[5];
+};
+
+#endif

@@ -1,0 +1,54 @@
+/* What the files of the HTTP client share: endpoints (endpoint.c) and prepared transfers (easy.c),
+ * which sessions (session.c) and streams (streams.c) run. */
+#ifndef OPR_NET_CLIENT_INTERNAL_H
+#define OPR_NET_CLIENT_INTERNAL_H
+
+#include "core/net/client.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    OPR__CALL_TIMEOUT_MS = 30 * 1000,
+    OPR__CONNECT_TIMEOUT_MS = 10 * 1000,
+};
+#define OPR__BODY_MAX (256u * 1024 * 1024)
+
+struct opr_endpoint {
+    atomic_uint refs;
+    char *url; /* owned, as all strings here; scheme://host:port, host by server_name if given */
+    char *ca_pem, *client_cert_pem, *client_key_pem;
+    char *user_agent;
+    char *host_header;             /* NULL: from the url */
+    struct curl_slist *connect_to; /* owned; NULL: connect where the url says */
+    char *token_file;
+    bool is_insecure, is_tls, is_loopback;
+
+    pthread_mutex_t lock;
+    char *token;            /* owned; lock */
+    int64_t token_mtime_ns; /* lock */
+    uint64_t token_seen_ns; /* when the file was last looked at; 0: look now; lock */
+};
+
+/* "Authorization: Bearer ..." in an owned string, or NULL. Looks at the token file when due. */
+char *opr__endpoint_authorization(struct opr_endpoint *e);
+/* The server refused the token: the file is looked at again with the next call. */
+void opr__endpoint_token_refused(struct opr_endpoint *e);
+
+/* One transfer. The request must live until it ends. */
+struct opr__easy {
+    CURL *curl;                 /* owned */
+    struct curl_slist *headers; /* owned */
+    char error[CURL_ERROR_SIZE];
+};
+void opr__easy_init(struct opr__easy *e);
+void opr__easy_fini(struct opr__easy *e);
+OPR_NODISCARD opr_status opr__easy_prepare(struct opr__easy *e, struct opr_endpoint *endpoint,
+                                           const struct opr_client_request *req,
+                                           struct opr_error *reterr);
+/* The status and text of a transfer that ended. */
+opr_status opr__easy_result(const struct opr__easy *e, CURLcode code, const char *method,
+                            struct opr_error *reterr);
+
+#endif

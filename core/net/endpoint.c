@@ -1,0 +1,196 @@
+/* Endpoints: an address with what is needed to trust it and to be trusted. */
+#include "core/base/alloc.h"
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/base/fs.h"
+#include "core/base/str.h"
+#include "core/net/client_internal.h"
+
+#include <sys/stat.h>
+
+#define TOKEN_CHECK_NS (60ull * 1000000000)
+#define TOKEN_MAX (64 * 1024)
+#define SECOND_NS 1000000000ll
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void curl_start(void)
+{
+    OPR_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+}
+
+static char *dup_or_null(const char *text)
+{
+    return text && text[0] ? opr_xstrdup(text) : NULL;
+}
+
+/* Reads the file where it has changed. A file that can not be read leaves the token as it is: it
+ * may be in the middle of its replacement. Holds lock. */
+static void refresh_token(struct opr_endpoint *e)
+{
+    uint64_t now = opr_clock_mono_ns(opr_clock_system());
+    if (e->token_seen_ns != 0 && now - e->token_seen_ns < TOKEN_CHECK_NS) {
+        return;
+    }
+    e->token_seen_ns = now;
+    struct stat st;
+    if (stat(e->token_file, &st) < 0) {
+        return;
+    }
+    int64_t mtime_ns = st.st_mtim.tv_sec * SECOND_NS + st.st_mtim.tv_nsec;
+    if (e->token && mtime_ns == e->token_mtime_ns) {
+        return;
+    }
+    struct opr_buf data = {0};
+    if (opr_fs_read(e->token_file, TOKEN_MAX, &data, NULL) == OPR_OK) {
+        struct opr_str text = opr_str_trim(opr_buf_str(&data));
+        if (text.len > 0) {
+            opr_free(e->token);
+            e->token = opr_xstrndup(text.ptr, text.len);
+            e->token_mtime_ns = mtime_ns;
+        }
+    }
+    opr_buf_fini(&data);
+}
+
+char *opr__endpoint_authorization(struct opr_endpoint *e)
+{
+    pthread_mutex_lock(&e->lock);
+    if (e->token_file) {
+        refresh_token(e);
+    }
+    char *header = e->token ? opr_xprintf("Authorization: Bearer %s", e->token) : NULL;
+    pthread_mutex_unlock(&e->lock);
+    return header;
+}
+
+void opr__endpoint_token_refused(struct opr_endpoint *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->token_seen_ns = 0;
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* scheme, host (with brackets for IPv6) and port. */
+struct url_parts {
+    char *scheme, *host, *port;
+};
+
+static opr_status split_url(const char *url, struct url_parts *ret, struct opr_error *reterr)
+{
+    CURLU *u = curl_url();
+    char *path = NULL;
+    opr_status st = OPR_OK;
+    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_SCHEME, &ret->scheme, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_HOST, &ret->host, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_PORT, &ret->port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
+        st = opr_error_set(reterr, OPR_E_INVALID, "server address \"%s\" is no URL", url);
+    } else if (strcmp(ret->scheme, "https") != 0 && strcmp(ret->scheme, "http") != 0) {
+        st = opr_error_set(reterr, OPR_E_INVALID, "server address \"%s\" must begin with https://",
+                           url);
+    }
+    curl_free(path);
+    curl_url_cleanup(u);
+    return st;
+}
+
+static bool is_loopback_host(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+           strcmp(host, "[::1]") == 0;
+}
+
+/* libcurl takes the TLS name from the URL: with a server name of its own the URL carries that name,
+ * and the connection is led to the real host. */
+static void set_address(struct opr_endpoint *e, const struct opr_endpoint_config *config,
+                        const struct url_parts *url)
+{
+    size_t len = strlen(config->url);
+    while (len > 0 && config->url[len - 1] == '/') {
+        len--;
+    }
+    e->is_tls = strcmp(url->scheme, "https") == 0;
+    e->is_loopback = is_loopback_host(url->host);
+    if (config->server_name && e->is_tls) {
+        const char *rest = strstr(config->url, "://") + 3;
+        size_t base = strcspn(rest, "/");
+        const char *path = rest + base;
+        size_t path_len =
+            len > (size_t)(path - config->url) ? len - (size_t)(path - config->url) : 0;
+        e->url =
+            opr_xprintf("https://%s:%s%.*s", config->server_name, url->port, (int)path_len, path);
+        char *to = opr_xprintf("%s:%s:%s:%s", config->server_name, url->port, url->host, url->port);
+        e->connect_to = curl_slist_append(NULL, to);
+        opr_free(to);
+        e->host_header = opr_xprintf("Host: %s:%s", url->host, url->port);
+        return;
+    }
+    e->url = opr_xstrndup(config->url, len);
+}
+
+opr_status opr_endpoint_new(const struct opr_endpoint_config *config,
+                            struct opr_endpoint **ret_endpoint, struct opr_error *reterr)
+{
+    pthread_once(&curl_once, curl_start);
+    struct url_parts url = {0};
+    opr_status st = config->url ? split_url(config->url, &url, reterr)
+                                : opr_error_set(reterr, OPR_E_INVALID, "no server address");
+    if (st == OPR_OK && !config->client_cert_pem != !config->client_key_pem) {
+        st = opr_error_set(reterr, OPR_E_INVALID,
+                           "%s: a client certificate and its key go together", config->url);
+    }
+    if (st == OPR_OK) {
+        struct opr_endpoint *e = opr_xalloc(sizeof *e);
+        atomic_init(&e->refs, 1);
+        pthread_mutex_init(&e->lock, NULL);
+        set_address(e, config, &url);
+        e->ca_pem = dup_or_null(config->ca_pem);
+        e->client_cert_pem = dup_or_null(config->client_cert_pem);
+        e->client_key_pem = dup_or_null(config->client_key_pem);
+        e->user_agent =
+            opr_xstrdup(config->user_agent ? config->user_agent : "operon/" OPR_VERSION);
+        e->token = dup_or_null(config->token);
+        e->token_file = dup_or_null(config->token_file);
+        e->is_insecure = config->is_insecure;
+        *ret_endpoint = e;
+    }
+    curl_free(url.scheme);
+    curl_free(url.host);
+    curl_free(url.port);
+    return st;
+}
+
+struct opr_endpoint *opr_endpoint_ref(struct opr_endpoint *e)
+{
+    atomic_fetch_add(&e->refs, 1);
+    return e;
+}
+
+/* A secret does not stay in freed memory. */
+static void free_secret(char *text)
+{
+    if (text) {
+        explicit_bzero(text, strlen(text));
+        opr_free(text);
+    }
+}
+
+void opr_endpoint_unref(struct opr_endpoint *e)
+{
+    if (!e || atomic_fetch_sub(&e->refs, 1) != 1) {
+        return;
+    }
+    opr_free(e->url);
+    opr_free(e->ca_pem);
+    opr_free(e->client_cert_pem);
+    free_secret(e->client_key_pem);
+    free_secret(e->token);
+    opr_free(e->user_agent);
+    opr_free(e->host_header);
+    curl_slist_free_all(e->connect_to);
+    opr_free(e->token_file);
+    pthread_mutex_destroy(&e->lock);
+    opr_free(e);
+}

@@ -1,0 +1,42 @@
+/* The stock policies pass their own cases. */
+#include "core/base/buf.h"
+#include "core/base/error.h"
+#include "lua/policy_host.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace
+{
+
+std::string root()
+{
+    std::string file = __FILE__;
+    return file.substr(0, file.rfind("/tests/unit/"));
+}
+
+class StockPolicy : public testing::TestWithParam<const char *>
+{
+};
+
+TEST_P(StockPolicy, PassesItsOwnCases)
+{
+    struct opr_buf report = {};
+    struct opr_error err = {};
+    std::string path = root() + "/lua/policies/" + GetParam();
+    int failures = opr_policy_test(path.c_str(), &report, &err);
+    EXPECT_EQ(failures, 0) << err.message << "\n" << (report.data ? report.data : "");
+    EXPECT_NE(report.len, 0u);
+    opr_buf_fini(&report);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StockPolicy,
+                         testing::Values("cpu_target.lua", "latency_target.lua", "combined.lua",
+                                         "spread.lua"),
+                         [](const auto &p) {
+                             std::string s = p.param;
+                             return s.substr(0, s.find('.'));
+                         });
+
+} // namespace
