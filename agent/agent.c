@@ -244,6 +244,7 @@ static void on_registered(void *arg)
     }
     if (a->config.roles & OPR_AGENT_METRICS) {
         a->metrics = opr__metrics_start(a);
+        a->has_metrics = a->metrics != NULL;
     }
     if (a->config.roles & OPR_AGENT_PODS) {
         opr__pods_watch(a);
@@ -331,10 +332,10 @@ static void on_all_stopped(void *arg)
 static void *join_all(void *arg)
 {
     struct opr_agent *a = arg;
-    opr__metrics_stop(a->metrics);
-    a->metrics = NULL;
     opr_executor_free(a->beat);
     opr_executor_free(a->workers);
+    opr__metrics_stop(a->metrics); /* after the workers, which tell it of containers */
+    a->metrics = NULL;
     a->beat = a->workers = NULL;
     opr_loop_post(a->loop, on_all_stopped, a);
     return NULL;

@@ -220,6 +220,7 @@ void opr__pods_watch(struct opr_agent *a)
     opr_informer_add_handler(a->pods_informer, on_pod, a);
     opr_informer_on_sync(a->pods_informer, on_synced, a);
     opr_informer_start(a->pods_informer);
+    a->is_watching = true;
 }
 
 static void differs(struct opr_agent *a, const struct opr__pod *p, const char *what)

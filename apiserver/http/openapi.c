@@ -92,12 +92,11 @@ static const char *hash_of(struct opr_req *r, const struct opr_kind *k, const ch
     (void)write_v3(r, k->group, k->version, &text); /* the group has this kind */
     const char *hash = hex(r, opr_buf_str(&text));
     opr_buf_fini(&text);
-    if (!k->is_custom) {
-        char *copy = opr_xstrdup(hash);
-        pthread_mutex_lock(&s->openapi_lock);
-        opr_free(opr_map_put(s->openapi_hashes, opr_str_of(name), copy));
-        pthread_mutex_unlock(&s->openapi_lock);
+    pthread_mutex_lock(&s->openapi_lock);
+    if (!k->is_custom && !opr_map_get(s->openapi_hashes, opr_str_of(name))) {
+        (void)opr_map_put(s->openapi_hashes, opr_str_of(name), opr_xstrdup(hash)); /* was absent */
     }
+    pthread_mutex_unlock(&s->openapi_lock);
     return hash;
 }
 

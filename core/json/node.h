@@ -5,8 +5,6 @@
 
 #include "core/json/json.h"
 
-#include <stdatomic.h>
-
 struct opr_obj {
     uint32_t head; /* index << 5 | is_member << 4 | is_last << 3 | type */
     uint32_t text; /* offset of a string or number in the text; 1 or 0 of a boolean */
@@ -15,7 +13,7 @@ struct opr_obj {
 };
 
 struct opr__block {
-    atomic_uint refs;
+    uint32_t refs; /* atomic */
     uint32_t nodes;
     uint32_t text_len;
     uint32_t reserved; /* keeps the nodes 16-byte aligned */

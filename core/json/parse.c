@@ -286,7 +286,7 @@ static opr_status pack(struct parser *p, struct opr_obj **ret_obj)
     if (!b) {
         return opr_error_set(p->reterr, OPR_E_NOMEM, "no memory for a JSON value");
     }
-    atomic_init(&b->refs, 1);
+    b->refs = 1;
     b->nodes = (uint32_t)p->count;
     b->text_len = (uint32_t)p->text_len;
     memcpy(b->node, p->nodes, nodes);

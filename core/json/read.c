@@ -16,7 +16,7 @@ struct opr_obj *opr_json_ref(const struct opr_obj *o)
         return NULL;
     }
     struct opr__block *b = (struct opr__block *)(uintptr_t)opr__block_of(o);
-    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    __atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
     return (struct opr_obj *)(uintptr_t)o;
 }
 
@@ -26,7 +26,7 @@ void opr_json_unref(struct opr_obj *o)
         return;
     }
     struct opr__block *b = (struct opr__block *)(uintptr_t)opr__block_of(o);
-    unsigned before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
+    uint32_t before = __atomic_fetch_sub(&b->refs, 1, __ATOMIC_ACQ_REL);
     OPR_CHECK(before > 0);
     if (before == 1) {
         opr_free(b);
