@@ -1,54 +1,14 @@
-/* Which groups, versions and resources there are: the aggregated form (apidiscovery.k8s.io/v2) and
- * the plain ones. */
+/* Discovery: which groups, versions and resources there are; plain and aggregated (v2). */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
+#include "core/base/map.h"
 #include "core/base/str.h"
-#include "core/base/vec.h"
+#include "core/net/pki.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define AGGREGATED "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-bool opr_kind_is_served(const struct opr_kind *k)
-{
-    size_t len = strlen(k->kind);
-    return !k->is_virtual || (len > 6 && strcmp(k->kind + len - 6, "Review") == 0);
-}
-
-/* -- subresources ------------------------------------------------------------------------------ */
-
-static const struct sub {
-    uint32_t flag;
-    const char *name;
-    const char *group, *version, *kind; /* of its body; kind NULL: the resource's own */
-    const char *verbs;
-} subs[] = {
-    {OPR_SUB_BINDING, "binding", "", "v1", "Binding", "create"},
-    {OPR_SUB_EVICTION, "eviction", "policy", "v1", "Eviction", "create"},
-    {OPR_SUB_FINALIZE, "finalize", NULL, NULL, NULL, "update"},
-    {OPR_SUB_LOG, "log", NULL, NULL, NULL, "get"},
-    {OPR_SUB_SCALE, "scale", "autoscaling", "v1", "Scale", "get patch update"},
-    {OPR_SUB_STATUS, "status", NULL, NULL, NULL, "get patch update"},
-    {OPR_SUB_TOKEN, "token", "authentication.k8s.io", "v1", "TokenRequest", "create"},
-};
-#define SUBS (sizeof subs / sizeof *subs)
-
-static const char *verbs_of(const struct opr_kind *k)
-{
-    return k->is_virtual ? "create" : "create delete deletecollection get list patch update watch";
-}
-
-static struct json_object *words(const char *text)
-{
-    struct json_object *list = json_object_new_array();
-    struct opr_str rest = opr_str_of(text), word;
-    while (opr_str_next(&rest, ' ', &word)) {
-        json_object_array_add(list, json_object_new_string_len(word.ptr, (int)word.len));
-    }
-    return list;
-}
 
 static void add_names(struct json_object *doc, const char *member, const char *const *names)
 {
@@ -62,131 +22,226 @@ static void add_names(struct json_object *doc, const char *member, const char *c
     json_object_object_add(doc, member, list);
 }
 
-static void add_text(struct json_object *doc, const char *member, const char *text)
+static struct json_object *verbs(const char *text)
 {
-    json_object_object_add(doc, member, json_object_new_string(text));
+    struct json_object *list = json_object_new_array();
+    struct opr_str rest = opr_str_of(text), verb;
+    while (opr_str_next(&rest, ' ', &verb)) {
+        json_object_array_add(list, json_object_new_string_len(verb.ptr, (int)verb.len));
+    }
+    return list;
 }
 
-/* -- groups ------------------------------------------------------------------------------------ */
+static const char *verbs_of(const struct opr_kind *k)
+{
+    return k->is_virtual ? "create"
+                         : "create delete deletecollection get list patch update watch";
+}
 
-struct catalog {
-    const struct opr_kind *const *kinds; /* all; of the arena */
-    size_t count;
+/* Kinds that are answers only (Scale, DeleteOptions, Status) have no resource of their own. */
+static bool is_listed(const struct opr_kind *k)
+{
+    return k->plural && *k->plural && strcmp(k->group, "meta.k8s.io") != 0 &&
+           !(k->is_virtual && (strcmp(k->kind, "Scale") == 0 || strcmp(k->kind, "Eviction") == 0 ||
+                               strcmp(k->kind, "TokenRequest") == 0));
+}
+
+struct sub {
+    uint32_t flag;
+    const char *name, *kind, *group, *version, *verbs; /* kind NULL: the resource's own */
 };
+static const struct sub subs[] = {
+    {OPR_SUB_STATUS, "status", NULL, NULL, NULL, "get patch update"},
+    {OPR_SUB_SCALE, "scale", "Scale", "autoscaling", "v1", "get patch update"},
+    {OPR_SUB_BINDING, "binding", "Binding", "", "v1", "create"},
+    {OPR_SUB_EVICTION, "eviction", "Eviction", "policy", "v1", "create"},
+    {OPR_SUB_LOG, "log", NULL, NULL, NULL, "get"},
+    {OPR_SUB_TOKEN, "token", "TokenRequest", "authentication.k8s.io", "v1", "create"},
+    {OPR_SUB_FINALIZE, "finalize", NULL, NULL, NULL, "update"},
+};
+#define SUBS (sizeof subs / sizeof *subs)
 
-static struct catalog catalog_of(struct opr_req *r)
+/* -- plain ------------------------------------------------------------------------------------- */
+
+static void add_plain(struct json_object *list, const struct opr_kind *k, const struct sub *sub)
 {
-    struct catalog c;
-    c.kinds = opr_api_kinds(r->api, r->arena, &c.count);
-    return c;
+    char name[256];
+    struct json_object *d = json_object_new_object();
+    snprintf(name, sizeof name, "%s%s%s", k->plural, sub ? "/" : "", sub ? sub->name : "");
+    json_object_object_add(d, "name", json_object_new_string(name));
+    json_object_object_add(d, "singularName", json_object_new_string(sub ? "" : k->singular));
+    json_object_object_add(d, "namespaced", json_object_new_boolean(k->is_namespaced));
+    if (sub && sub->kind) {
+        json_object_object_add(d, "group", json_object_new_string(sub->group));
+        json_object_object_add(d, "version", json_object_new_string(sub->version));
+    }
+    json_object_object_add(d, "kind",
+                           json_object_new_string(sub && sub->kind ? sub->kind : k->kind));
+    json_object_object_add(d, "verbs", verbs(sub ? sub->verbs : verbs_of(k)));
+    if (!sub) {
+        add_names(d, "shortNames", k->short_names);
+        add_names(d, "categories", k->categories);
+    }
+    json_object_array_add(list, d);
 }
 
-static bool is_shown(const struct opr_kind *k, const char *group, const char *version)
+static void serve_version(struct opr_req *r, struct opr_str group, struct opr_str version)
 {
-    return opr_kind_is_served(k) && (!group || strcmp(k->group, group) == 0) &&
-           (!version || strcmp(k->version, version) == 0);
-}
-
-/* The first kind of each group, in the catalog's order; the core group is left out. */
-static struct opr_vec groups_of(const struct catalog *c)
-{
-    struct opr_vec groups = {0};
-    for (size_t i = 0; i < c->count; i++) {
-        bool is_new = *c->kinds[i]->group && is_shown(c->kinds[i], NULL, NULL);
-        for (size_t j = 0; j < groups.count && is_new; j++) {
-            is_new = strcmp(groups.items[j], c->kinds[i]->group) != 0;
+    size_t count;
+    const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
+    struct json_object *d = opr_samples_resources(group);
+    struct json_object *list = json_object_new_array();
+    if (!d) {
+        d = json_object_new_object();
+        opr_doc_put_str(d, "/kind", "APIResourceList");
+        opr_doc_put_str(d, "/apiVersion", "v1");
+        opr_doc_put_str(d, "/groupVersion",
+                        group.len > 0 ? opr_arena_printf(r->arena, "%.*s/%.*s", OPR_STR_ARG(group),
+                                                         OPR_STR_ARG(version))
+                                      : "v1");
+        json_object_object_add(d, "resources", list);
+    }
+    bool is_found = opr_samples_handles(group);
+    for (size_t i = 0; i < count; i++) {
+        const struct opr_kind *k = all[i];
+        if (!opr_str_is(group, k->group) || !opr_str_is(version, k->version) || !is_listed(k)) {
+            continue;
         }
-        if (is_new) {
-            opr_vec_push(&groups, (void *)(uintptr_t)c->kinds[i]->group);
+        is_found = true;
+        add_plain(list, k, NULL);
+        for (size_t j = 0; j < SUBS; j++) {
+            if (k->subresources & subs[j].flag) {
+                add_plain(list, k, &subs[j]);
+            }
         }
     }
+    if (is_found) {
+        opr_api_json(r, 200, d);
+    } else {
+        opr_api_text(r, 404, "404 page not found\n");
+        json_object_put(d);
+    }
+}
+
+/* Names of all groups but core, in order, each with its versions. */
+static struct json_object *groups_of(struct opr_req *r)
+{
+    size_t count;
+    const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
+    struct json_object *groups = json_object_new_array();
+    struct opr_map *seen = opr_map_new();
+    for (size_t i = 0; i < count; i++) {
+        const struct opr_kind *k = all[i];
+        if (!*k->group || !is_listed(k)) {
+            continue;
+        }
+        struct json_object *group = opr_map_get(seen, opr_str_of(k->group));
+        const char *full = opr_arena_printf(r->arena, "%s/%s", k->group, k->version);
+        if (!group) {
+            group = json_object_new_object();
+            opr_doc_put_str(group, "/name", k->group);
+            json_object_object_add(group, "versions", json_object_new_array());
+            opr_doc_put_str(group, "/preferredVersion/groupVersion", full);
+            opr_doc_put_str(group, "/preferredVersion/version", k->version);
+            json_object_array_add(groups, group);
+            opr_map_put(seen, opr_str_of(k->group), group);
+        }
+        struct json_object *versions = opr_doc_at(group, "/versions");
+        bool is_known = false;
+        for (size_t j = 0; j < json_object_array_length(versions); j++) {
+            is_known = is_known || strcmp(opr_doc_str(json_object_array_get_idx(versions, j),
+                                                      "/groupVersion", ""),
+                                          full) == 0;
+        }
+        if (!is_known) {
+            struct json_object *v = json_object_new_object();
+            opr_doc_put_str(v, "/groupVersion", full);
+            opr_doc_put_str(v, "/version", k->version);
+            json_object_array_add(versions, v);
+        }
+    }
+    opr_map_free(seen, NULL);
     return groups;
 }
 
-/* Kubernetes' order of versions: v2, v1, v1beta2, v1beta1, v1alpha1, then the others by name. */
-static long version_rank(const char *v, int *ret_stage)
+static void add_sample_groups(struct json_object *groups)
 {
-    char stage[8] = "";
-    long major = 0, minor = 0;
-    int used = 0;
-    if (sscanf(v, "v%ld%n", &major, &used) != 1) {
-        *ret_stage = 3;
-        return 0;
+    struct json_object *own = opr_samples_groups();
+    for (size_t i = 0; i < json_object_array_length(own); i++) {
+        struct json_object *from = json_object_array_get_idx(own, i);
+        const char *name = opr_doc_str(from, "/metadata/name", "");
+        const char *version = opr_doc_str(from, "/versions/0/version", "");
+        char full[128];
+        snprintf(full, sizeof full, "%s/%s", name, version);
+        struct json_object *group = json_object_new_object();
+        opr_doc_put_str(group, "/name", name);
+        opr_doc_put_str(group, "/versions/-/groupVersion", full);
+        opr_doc_put_str(group, "/versions/0/version", version);
+        opr_doc_put_str(group, "/preferredVersion/groupVersion", full);
+        opr_doc_put_str(group, "/preferredVersion/version", version);
+        json_object_array_add(groups, group);
     }
-    if (v[used] == '\0') {
-        *ret_stage = 0;
-        return major * 1000;
-    }
-    int n = sscanf(v + used, "%5[a-z]%ld", stage, &minor);
-    *ret_stage = n == 2 && strcmp(stage, "beta") == 0    ? 1
-                 : n == 2 && strcmp(stage, "alpha") == 0 ? 2
-                                                         : 3;
-    return major * 1000 + minor;
+    json_object_put(own);
 }
 
-static int compare_versions(const void *a, const void *b)
+static void serve_groups(struct opr_req *r, struct opr_str wanted)
 {
-    const char *x = a, *y = b;
-    int stage_x, stage_y;
-    long rank_x = version_rank(x, &stage_x), rank_y = version_rank(y, &stage_y);
-    if (stage_x != stage_y) {
-        return stage_x - stage_y;
+    struct json_object *groups = groups_of(r);
+    add_sample_groups(groups);
+    if (wanted.len == 0) {
+        struct json_object *d = json_object_new_object();
+        opr_doc_put_str(d, "/kind", "APIGroupList");
+        opr_doc_put_str(d, "/apiVersion", "v1");
+        json_object_object_add(d, "groups", groups);
+        opr_api_json(r, 200, d);
+        return;
     }
-    if (rank_x != rank_y && stage_x != 3) {
-        return rank_x > rank_y ? -1 : 1;
-    }
-    return strcmp(x, y);
-}
-
-static struct opr_vec versions_of(const struct catalog *c, const char *group)
-{
-    struct opr_vec versions = {0};
-    for (size_t i = 0; i < c->count; i++) {
-        bool is_new = is_shown(c->kinds[i], group, NULL);
-        for (size_t j = 0; j < versions.count && is_new; j++) {
-            is_new = strcmp(versions.items[j], c->kinds[i]->version) != 0;
-        }
-        if (is_new) {
-            opr_vec_push(&versions, (void *)(uintptr_t)c->kinds[i]->version);
+    for (size_t i = 0; i < json_object_array_length(groups); i++) {
+        struct json_object *group = json_object_array_get_idx(groups, i);
+        if (opr_str_is(wanted, opr_doc_str(group, "/name", ""))) {
+            opr_doc_put_str(group, "/kind", "APIGroup");
+            opr_doc_put_str(group, "/apiVersion", "v1");
+            opr_api_json(r, 200, json_object_get(group));
+            json_object_put(groups);
+            return;
         }
     }
-    opr_vec_sort(&versions, compare_versions);
-    return versions;
+    json_object_put(groups);
+    opr_api_text(r, 404, "404 page not found\n");
 }
 
-/* -- the aggregated form ----------------------------------------------------------------------- */
+/* -- aggregated -------------------------------------------------------------------------------- */
 
-static struct json_object *response_kind(const char *group, const char *version, const char *kind)
+static struct json_object *response_kind(const struct opr_kind *k, const struct sub *sub)
 {
+    bool is_other = sub && sub->kind;
     struct json_object *d = json_object_new_object();
-    add_text(d, "group", group);
-    add_text(d, "version", version);
-    add_text(d, "kind", kind);
+    opr_doc_put_str(d, "/group", is_other ? sub->group : k->group);
+    opr_doc_put_str(d, "/version", is_other ? sub->version : k->version);
+    opr_doc_put_str(d, "/kind", is_other ? sub->kind : k->kind);
     return d;
 }
 
 static struct json_object *aggregated_resource(const struct opr_kind *k)
 {
-    struct json_object *d = json_object_new_object(), *list = json_object_new_array();
-    add_text(d, "resource", k->plural);
-    json_object_object_add(d, "responseKind", response_kind(k->group, k->version, k->kind));
-    add_text(d, "scope", k->is_namespaced ? "Namespaced" : "Cluster");
-    add_text(d, "singularResource", k->singular);
-    json_object_object_add(d, "verbs", words(verbs_of(k)));
+    struct json_object *d = json_object_new_object();
+    json_object_object_add(d, "resource", json_object_new_string(k->plural));
+    json_object_object_add(d, "responseKind", response_kind(k, NULL));
+    json_object_object_add(d, "scope",
+                           json_object_new_string(k->is_namespaced ? "Namespaced" : "Cluster"));
+    json_object_object_add(d, "singularResource", json_object_new_string(k->singular));
+    json_object_object_add(d, "verbs", verbs(verbs_of(k)));
     add_names(d, "shortNames", k->short_names);
     add_names(d, "categories", k->categories);
-    for (size_t i = 0; i < SUBS; i++) {
-        const struct sub *s = &subs[i];
-        if (!(k->subresources & s->flag)) {
-            continue;
+    struct json_object *list = json_object_new_array();
+    for (size_t j = 0; j < SUBS; j++) {
+        if (k->subresources & subs[j].flag) {
+            struct json_object *s = json_object_new_object();
+            json_object_object_add(s, "subresource", json_object_new_string(subs[j].name));
+            json_object_object_add(s, "responseKind", response_kind(k, &subs[j]));
+            json_object_object_add(s, "verbs", verbs(subs[j].verbs));
+            json_object_array_add(list, s);
         }
-        struct json_object *sub = json_object_new_object();
-        add_text(sub, "subresource", s->name);
-        json_object_object_add(sub, "responseKind",
-                               s->kind ? response_kind(s->group, s->version, s->kind)
-                                       : response_kind(k->group, k->version, k->kind));
-        json_object_object_add(sub, "verbs", words(s->verbs));
-        json_object_array_add(list, sub);
     }
     if (json_object_array_length(list) > 0) {
         json_object_object_add(d, "subresources", list);
@@ -196,258 +251,120 @@ static struct json_object *aggregated_resource(const struct opr_kind *k)
     return d;
 }
 
-static struct json_object *aggregated_group(const struct catalog *c, const char *group)
+/* The version entry of a group, made where it is not there yet. */
+static struct json_object *version_entry(struct json_object *items, const struct opr_kind *k)
 {
-    struct json_object *d = json_object_new_object(), *meta = json_object_new_object();
-    struct json_object *list = json_object_new_array();
-    struct opr_vec versions = versions_of(c, group);
-    add_text(meta, "name", group);
-    json_object_object_add(meta, "creationTimestamp", NULL);
-    json_object_object_add(d, "metadata", meta);
-    for (size_t i = 0; i < versions.count; i++) {
-        struct json_object *v = json_object_new_object(), *resources = json_object_new_array();
-        for (size_t j = 0; j < c->count; j++) {
-            if (is_shown(c->kinds[j], group, versions.items[i])) {
-                json_object_array_add(resources, aggregated_resource(c->kinds[j]));
-            }
-        }
-        add_text(v, "version", versions.items[i]);
-        json_object_object_add(v, "resources", resources);
-        add_text(v, "freshness", "Current");
-        json_object_array_add(list, v);
+    struct json_object *group = NULL;
+    for (size_t i = 0; i < json_object_array_length(items); i++) {
+        struct json_object *g = json_object_array_get_idx(items, i);
+        group = strcmp(opr_doc_str(g, "/metadata/name", ""), k->group) == 0 ? g : group;
     }
-    json_object_object_add(d, "versions", list);
-    opr_vec_fini(&versions);
-    return d;
+    if (!group) {
+        group = json_object_new_object();
+        json_object_object_add(group, "metadata", json_object_new_object());
+        if (*k->group) {
+            opr_doc_put_str(group, "/metadata/name", k->group);
+        }
+        json_object_object_add(group, "versions", json_object_new_array());
+        json_object_array_add(items, group);
+    }
+    struct json_object *versions = opr_doc_at(group, "/versions");
+    for (size_t i = 0; i < json_object_array_length(versions); i++) {
+        struct json_object *v = json_object_array_get_idx(versions, i);
+        if (strcmp(opr_doc_str(v, "/version", ""), k->version) == 0) {
+            return v;
+        }
+    }
+    struct json_object *v = json_object_new_object();
+    opr_doc_put_str(v, "/version", k->version);
+    json_object_object_add(v, "resources", json_object_new_array());
+    opr_doc_put_str(v, "/freshness", "Current");
+    json_object_array_add(versions, v);
+    return v;
 }
 
 static void serve_aggregated(struct opr_req *r, bool is_core)
 {
-    struct catalog c = catalog_of(r);
-    struct json_object *d = json_object_new_object();
-    struct json_object *items = is_core ? json_object_new_array() : opr_samples_groups();
-    struct opr_buf text = {0};
-    if (is_core) {
-        json_object_array_add(items, aggregated_group(&c, ""));
-    } else {
-        struct opr_vec groups = groups_of(&c);
-        for (size_t i = 0; i < groups.count; i++) {
-            json_object_array_add(items, aggregated_group(&c, groups.items[i]));
+    size_t count;
+    const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
+    struct json_object *items = json_object_new_array();
+    for (size_t i = 0; i < count; i++) {
+        if (is_listed(all[i]) && (*all[i]->group == '\0') == is_core) {
+            json_object_array_add(opr_doc_at(version_entry(items, all[i]), "/resources"),
+                                  aggregated_resource(all[i]));
         }
-        opr_vec_fini(&groups);
     }
-    add_text(d, "kind", "APIGroupDiscoveryList");
-    add_text(d, "apiVersion", "apidiscovery.k8s.io/v2");
+    if (!is_core) {
+        struct json_object *own = opr_samples_groups();
+        for (size_t i = 0; i < json_object_array_length(own); i++) {
+            json_object_array_add(items, json_object_get(json_object_array_get_idx(own, i)));
+        }
+        json_object_put(own);
+    }
+    struct json_object *d = json_object_new_object();
+    opr_doc_put_str(d, "/kind", "APIGroupDiscoveryList");
+    opr_doc_put_str(d, "/apiVersion", "apidiscovery.k8s.io/v2");
     json_object_object_add(d, "metadata", json_object_new_object());
     json_object_object_add(d, "items", items);
-    opr_doc_write(&text, d);
+    opr_doc_write(&r->res->body, d);
     json_object_put(d);
-    opr_api_header(r, "Vary", OPR_STR("Accept"), true);
-    opr_api_cacheable(r, AGGREGATED, "public", &text);
-}
-
-/* -- the plain forms --------------------------------------------------------------------------- */
-
-static struct json_object *plain_doc(const char *kind, const char *api_version)
-{
-    struct json_object *d = json_object_new_object();
-    add_text(d, "kind", kind);
-    if (api_version) {
-        add_text(d, "apiVersion", api_version);
+    uint8_t digest[32];
+    char tag[68] = "\"";
+    opr_sha256(opr_buf_str(&r->res->body), digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        snprintf(tag + 1 + i * 2, 3, "%02X", digest[i]);
     }
-    return d;
-}
-
-static void serve_core_versions(struct opr_req *r)
-{
-    struct json_object *d = plain_doc("APIVersions", NULL);
-    json_object_object_add(d, "versions", words("v1"));
-    json_object_object_add(d, "serverAddressByClientCIDRs", json_object_new_array());
-    opr_api_json(r, 200, d);
-}
-
-static struct json_object *group_version(const char *group, const char *version)
-{
-    struct json_object *d = json_object_new_object();
-    char text[256];
-    snprintf(text, sizeof text, "%s/%s", group, version);
-    add_text(d, "groupVersion", text);
-    add_text(d, "version", version);
-    return d;
-}
-
-/* versions: names, the preferred one first. */
-static struct json_object *plain_group(const char *group, void *const *versions, size_t count)
-{
-    struct json_object *d = json_object_new_object(), *list = json_object_new_array();
-    for (size_t i = 0; i < count; i++) {
-        json_object_array_add(list, group_version(group, versions[i]));
+    tag[65] = '"';
+    r->res->status = 200;
+    if (opr_str_is(opr_http_request_header(r->http, "if-none-match"), tag)) {
+        r->res->status = 304;
+        opr_buf_clear(&r->res->body);
     }
-    add_text(d, "name", group);
-    json_object_object_add(d, "versions", list);
-    json_object_object_add(d, "preferredVersion", group_version(group, versions[0]));
-    return d;
+    opr_http_response_header(r->res, "Content-Type", OPR_STR(AGGREGATED));
+    opr_http_response_header(r->res, "Vary", OPR_STR("Accept"));
+    opr_http_response_header(r->res, "ETag",
+                             opr_str_of(opr_arena_dup(r->arena, opr_str_of(tag))));
 }
 
-/* The groups of the measurements, which have no kinds of their own. */
-static void add_sample_groups(struct json_object *groups)
-{
-    struct json_object *found = opr_samples_groups();
-    for (size_t i = 0; i < json_object_array_length(found); i++) {
-        struct json_object *g = json_object_array_get_idx(found, i);
-        void *version = (void *)(uintptr_t)opr_doc_str(g, "/versions/0/version", "");
-        json_object_array_add(groups,
-                              plain_group(opr_doc_str(g, "/metadata/name", ""), &version, 1));
-    }
-    json_object_put(found);
-}
-
-static struct json_object *all_groups(struct opr_req *r)
-{
-    struct catalog c = catalog_of(r);
-    struct json_object *list = json_object_new_array();
-    struct opr_vec groups = groups_of(&c);
-    for (size_t i = 0; i < groups.count; i++) {
-        struct opr_vec versions = versions_of(&c, groups.items[i]);
-        json_object_array_add(list, plain_group(groups.items[i], versions.items, versions.count));
-        opr_vec_fini(&versions);
-    }
-    opr_vec_fini(&groups);
-    add_sample_groups(list);
-    return list;
-}
-
-static void serve_groups(struct opr_req *r)
-{
-    struct json_object *d = plain_doc("APIGroupList", "v1");
-    json_object_object_add(d, "groups", all_groups(r));
-    opr_api_json(r, 200, d);
-}
-
-static bool serve_group(struct opr_req *r, struct opr_str group)
-{
-    struct json_object *all = all_groups(r);
-    bool is_found = false;
-    for (size_t i = 0; i < json_object_array_length(all) && !is_found; i++) {
-        struct json_object *g = json_object_array_get_idx(all, i);
-        if (opr_str_is(group, opr_doc_str(g, "/name", ""))) {
-            struct json_object *d = opr_doc_dup(g);
-            add_text(d, "kind", "APIGroup");
-            add_text(d, "apiVersion", "v1");
-            opr_api_json(r, 200, d);
-            is_found = true;
-        }
-    }
-    json_object_put(all);
-    return is_found;
-}
-
-static void add_plain_resource(struct json_object *list, const struct opr_kind *k)
-{
-    struct json_object *d = json_object_new_object();
-    char name[256];
-    add_text(d, "name", k->plural);
-    add_text(d, "singularName", k->singular);
-    json_object_object_add(d, "namespaced", json_object_new_boolean(k->is_namespaced));
-    add_text(d, "kind", k->kind);
-    json_object_object_add(d, "verbs", words(verbs_of(k)));
-    add_names(d, "shortNames", k->short_names);
-    add_names(d, "categories", k->categories);
-    json_object_array_add(list, d);
-    for (size_t i = 0; i < SUBS; i++) {
-        const struct sub *s = &subs[i];
-        if (!(k->subresources & s->flag)) {
-            continue;
-        }
-        d = json_object_new_object();
-        snprintf(name, sizeof name, "%s/%s", k->plural, s->name);
-        add_text(d, "name", name);
-        add_text(d, "singularName", "");
-        json_object_object_add(d, "namespaced", json_object_new_boolean(k->is_namespaced));
-        if (s->kind && *s->group) {
-            add_text(d, "group", s->group);
-        }
-        if (s->kind) {
-            add_text(d, "version", s->version);
-        }
-        add_text(d, "kind", s->kind ? s->kind : k->kind);
-        json_object_object_add(d, "verbs", words(s->verbs));
-        json_object_array_add(list, d);
-    }
-}
-
-static bool serve_resources(struct opr_req *r, struct opr_str group, struct opr_str version)
-{
-    struct catalog c = catalog_of(r);
-    const char *g = opr_arena_dup(r->arena, group), *v = opr_arena_dup(r->arena, version);
-    struct json_object *samples = opr_samples_resources(group);
-    const char *whole = group.len > 0 ? opr_arena_printf(r->arena, "%s/%s", g, v) : v;
-    if (samples && strcmp(opr_doc_str(samples, "/groupVersion", ""), whole) == 0) {
-        opr_api_json(r, 200, samples);
-        return true;
-    }
-    json_object_put(samples);
-    struct json_object *list = json_object_new_array();
-    for (size_t i = 0; i < c.count; i++) {
-        if (is_shown(c.kinds[i], g, v)) {
-            add_plain_resource(list, c.kinds[i]);
-        }
-    }
-    if (json_object_array_length(list) == 0) {
-        json_object_put(list);
-        return false;
-    }
-    struct json_object *d = plain_doc("APIResourceList", group.len > 0 ? "v1" : NULL);
-    add_text(d, "groupVersion", whole);
-    json_object_object_add(d, "resources", list);
-    opr_api_json(r, 200, d);
-    return true;
-}
-
+/* True where the first acceptable form is the aggregated v2. */
 static bool wants_aggregated(struct opr_req *r)
 {
-    struct opr_str rest = opr_http_request_header(r->http, "accept"), part, parameter;
+    struct opr_str rest = opr_http_request_header(r->http, "accept"), part;
     while (opr_str_next(&rest, ',', &part)) {
-        bool is_list = false, is_v2 = false;
-        while (opr_str_next(&part, ';', &parameter)) {
-            parameter = opr_str_trim(parameter);
-            is_list = is_list || opr_str_is(parameter, "as=APIGroupDiscoveryList");
-            is_v2 = is_v2 || opr_str_is(parameter, "v=v2");
-        }
-        if (is_list && is_v2) {
-            return true;
+        if (memmem(part.ptr, part.len, "as=APIGroupDiscoveryList", 24)) {
+            if (memmem(part.ptr, part.len, "v=v2;", 5) || opr_str_ends(part, "v=v2")) {
+                return true;
+            }
+        } else if (opr_str_starts(opr_str_trim(part), "application/json")) {
+            return false;
         }
     }
     return false;
 }
 
-bool opr_api_discovery(struct opr_req *r)
+void opr_api_discovery(struct opr_req *r, struct opr_str path)
 {
-    struct opr_str rest = r->http->path, part, parts[4] = {{0}};
-    size_t count = 0;
-    while (opr_str_next(&rest, '/', &part)) {
-        if (part.len > 0 && count == 4) {
-            return false;
-        }
-        if (part.len > 0) {
-            parts[count++] = part;
-        }
-    }
-    bool is_core = count > 0 && opr_str_is(parts[0], "api");
-    if (!opr_str_is(r->http->method, "GET") || count == 0 ||
-        (!is_core && !opr_str_is(parts[0], "apis"))) {
-        return false;
-    }
-    if (count == 1 && wants_aggregated(r)) {
+    struct opr_str rest = path, part, group = {"", 0}, version = {"", 0};
+    opr_str_next(&rest, '/', &part);
+    opr_str_next(&rest, '/', &part);
+    bool is_core = opr_str_is(part, "api");
+    bool has_more = opr_str_next(&rest, '/', &group);
+    if (!has_more && wants_aggregated(r)) {
         serve_aggregated(r, is_core);
-    } else if (count == 1 && is_core) {
-        serve_core_versions(r);
-    } else if (count == 1) {
-        serve_groups(r);
-    } else if (count == 2) {
-        return is_core ? serve_resources(r, OPR_STR(""), parts[1]) : serve_group(r, parts[1]);
+    } else if (!has_more && is_core) {
+        struct json_object *d = json_object_new_object();
+        opr_doc_put_str(d, "/kind", "APIVersions");
+        opr_doc_put_str(d, "/versions/-", "v1");
+        opr_doc_put_str(d, "/serverAddressByClientCIDRs/-/clientCIDR", "0.0.0.0/0");
+        opr_doc_put_str(d, "/serverAddressByClientCIDRs/0/serverAddress", "");
+        opr_api_json(r, 200, d);
+    } else if (!has_more) {
+        serve_groups(r, opr_str_n("", 0));
+    } else if (is_core) {
+        serve_version(r, opr_str_n("", 0), group);
+    } else if (opr_str_next(&rest, '/', &version)) {
+        serve_version(r, group, version);
     } else {
-        return count == 3 && !is_core && serve_resources(r, parts[1], parts[2]);
+        serve_groups(r, group);
     }
-    return true;
 }

@@ -1,5 +1,4 @@
-/* OpenAPI documents: the index of version 3 with a hash for each group version, its documents, and
- * version 2. A document is made when it is asked for and not kept: clients keep it by its hash. */
+/* OpenAPI documents: the v3 index, one v3 document a group version, and v2. */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
@@ -7,181 +6,129 @@
 #include "core/base/str.h"
 #include "core/net/pki.h"
 
-#include <malloc.h>
+#include <stdio.h>
 
-static const char *hex(struct opr_req *r, struct opr_str text)
+/* "api/v1" or "apis/GROUP/VERSION". */
+static const char *path_of(struct opr_arena *a, const struct opr_kind *k)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t digest[32];
-    char *out = opr_arena_alloc(r->arena, 65);
-    opr_sha256(text, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
-    return out;
+    return *k->group ? opr_arena_printf(a, "apis/%s/%s", k->group, k->version)
+                     : opr_arena_printf(a, "api/%s", k->version);
 }
 
-void opr_api_cacheable(struct opr_req *r, const char *content_type, const char *cache_control,
-                       struct opr_buf *take_text)
-{
-    const char *tag = opr_arena_printf(r->arena, "\"%s\"", hex(r, opr_buf_str(take_text)));
-    opr_api_header(r, "ETag", opr_str_of(tag), true);
-    opr_api_header(r, "Cache-Control", opr_str_of(cache_control), true);
-    if (opr_str_is(opr_http_request_header(r->http, "if-none-match"), tag)) {
-        opr_buf_fini(take_text);
-        r->res->status = 304;
-        return;
-    }
-    r->res->status = 200;
-    opr_buf_fini(&r->res->body);
-    r->res->body = *take_text;
-    *take_text = (struct opr_buf){0};
-    opr_api_header(r, "Content-Type", opr_str_of(content_type), true);
-}
-
-/* Served kinds, those of one group version where group is given. */
-static const struct opr_kind **kinds_of(struct opr_req *r, const char *group, const char *version,
-                                        size_t *ret_count)
+/* Kinds of one path, in the arena. */
+static const struct opr_kind **kinds_of(struct opr_req *r, const char *path, size_t *ret_count)
 {
     size_t count, n = 0;
     const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
-    const struct opr_kind **some = opr_arena_alloc(r->arena, (count + 1) * sizeof *some);
+    const struct opr_kind **found = opr_arena_alloc(r->arena, (count + 1) * sizeof *found);
     for (size_t i = 0; i < count; i++) {
-        if (opr_kind_is_served(all[i]) &&
-            (!group || (strcmp(all[i]->group, group) == 0 && !strcmp(all[i]->version, version)))) {
-            some[n++] = all[i];
+        if (strcmp(path_of(r->arena, all[i]), path) == 0) {
+            found[n++] = all[i];
         }
     }
     *ret_count = n;
-    return some;
+    return found;
 }
 
-static bool write_v3(struct opr_req *r, const char *group, const char *version,
-                     struct opr_buf *text)
+static const char *hash_of(struct opr_req *r, struct opr_str text)
+{
+    uint8_t digest[32];
+    char *hex = opr_arena_alloc(r->arena, 65);
+    opr_sha256(text, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        snprintf(hex + i * 2, 3, "%02X", digest[i]);
+    }
+    return hex;
+}
+
+/* The hash stands for the kinds that the document is made from: their names, and for custom kinds
+ * the revision of the store, which rises with each change of a CRD. */
+static const char *version_hash(struct opr_req *r, const char *path)
 {
     size_t count;
-    const struct opr_kind **kinds = kinds_of(r, group, version, &count);
-    if (count == 0) {
-        return false;
-    }
-    struct json_object *doc = opr_schema_openapi_v3(kinds, count);
-    opr_doc_write(text, doc);
-    json_object_put(doc);
-    return true;
-}
-
-/* "api/v1" or "apis/G/V". */
-static const char *document_name(struct opr_req *r, const struct opr_kind *k)
-{
-    return *k->group ? opr_arena_printf(r->arena, "apis/%s/%s", k->group, k->version)
-                     : opr_arena_printf(r->arena, "api/%s", k->version);
-}
-
-/* Hashes of the built-in groups are kept for good; those of custom kinds are made anew. */
-static const char *hash_of(struct opr_req *r, const struct opr_kind *k, const char *name)
-{
-    struct opr_apiserver *s = r->api;
-    pthread_mutex_lock(&s->openapi_lock);
-    const char *kept = opr_map_get(s->openapi_hashes, opr_str_of(name));
-    pthread_mutex_unlock(&s->openapi_lock);
-    if (kept) {
-        return kept;
-    }
+    bool has_custom = false;
+    const struct opr_kind **kinds = kinds_of(r, path, &count);
     struct opr_buf text = {0};
-    (void)write_v3(r, k->group, k->version, &text); /* the group has this kind */
-    const char *hash = hex(r, opr_buf_str(&text));
-    opr_buf_fini(&text);
-    pthread_mutex_lock(&s->openapi_lock);
-    if (!k->is_custom && !opr_map_get(s->openapi_hashes, opr_str_of(name))) {
-        (void)opr_map_put(s->openapi_hashes, opr_str_of(name), opr_xstrdup(hash)); /* was absent */
+    opr_buf_printf(&text, "%s %s", OPR_VERSION, path);
+    for (size_t i = 0; i < count; i++) {
+        opr_buf_printf(&text, " %s", kinds[i]->kind);
+        has_custom = has_custom || kinds[i]->is_custom;
     }
-    pthread_mutex_unlock(&s->openapi_lock);
+    if (has_custom) {
+        opr_buf_printf(&text, " %llu", (unsigned long long)opr_store_revision(r->api->store));
+    }
+    const char *hash = hash_of(r, opr_buf_str(&text));
+    opr_buf_fini(&text);
     return hash;
 }
 
 static void serve_index(struct opr_req *r)
 {
     size_t count;
-    const struct opr_kind **kinds = kinds_of(r, NULL, NULL, &count);
+    const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
     struct json_object *d = json_object_new_object(), *paths = json_object_new_object();
+    json_object_object_add(d, "paths", paths);
     for (size_t i = 0; i < count; i++) {
-        const char *name = document_name(r, kinds[i]);
-        if (json_object_object_get_ex(paths, name, NULL)) {
+        const char *path = path_of(r->arena, all[i]);
+        if (strcmp(all[i]->group, "meta.k8s.io") == 0 ||
+            json_object_object_get_ex(paths, path, NULL)) {
             continue;
         }
         struct json_object *entry = json_object_new_object();
         json_object_object_add(entry, "serverRelativeURL",
                                json_object_new_string(opr_arena_printf(
-                                   r->arena, "/openapi/v3/%s?hash=%s", name,
-                                   hash_of(r, kinds[i], name))));
-        json_object_object_add(paths, name, entry);
+                                   r->arena, "/openapi/v3/%s?hash=%s", path,
+                                   version_hash(r, path))));
+        json_object_object_add(paths, path, entry);
     }
-    json_object_object_add(d, "paths", paths);
-    struct opr_buf text = {0};
-    opr_doc_write(&text, d);
-    json_object_put(d);
-    opr_api_cacheable(r, "text/plain; charset=utf-8", "no-cache, private", &text);
-    malloc_trim(0); /* the documents were large */
+    opr_api_json(r, 200, d);
 }
 
-static bool serve_v3(struct opr_req *r, struct opr_str path)
+static void serve_document(struct opr_req *r, const char *path)
 {
-    struct opr_str rest = path, first, group = OPR_STR(""), version;
-    struct opr_buf text = {0};
-    bool is_named = opr_str_next(&rest, '/', &first) &&
-                    (opr_str_is(first, "api") ||
-                     (opr_str_is(first, "apis") && opr_str_next(&rest, '/', &group))) &&
-                    opr_str_next(&rest, '/', &version) && rest.len == 0;
-    if (!is_named || !write_v3(r, opr_arena_dup(r->arena, group), opr_arena_dup(r->arena, version),
-                               &text)) {
-        return false;
+    size_t count;
+    const struct opr_kind **kinds = kinds_of(r, path, &count);
+    if (count == 0) {
+        opr_api_text(r, 404, "404 page not found\n");
+        return;
     }
-    const char *hash = opr_api_query(r, "hash"), *now = hex(r, opr_buf_str(&text));
-    if (hash && *hash && strcmp(hash, now) != 0) {
-        opr_buf_fini(&text);
-        r->res->status = 301;
-        opr_api_header(r, "Location",
-                       opr_str_of(opr_arena_printf(r->arena, "/openapi/v3/%.*s?hash=%s",
-                                                   OPR_STR_ARG(path), now)),
-                       true);
-        return true;
+    const char *given = opr_api_query(r, "hash"), *hash = version_hash(r, path);
+    if (given && strcmp(given, hash) != 0) {
+        opr_api_text(r, 301, "");
+        opr_http_response_header(r->res, "Location",
+                                 opr_str_of(opr_arena_printf(r->arena, "/openapi/v3/%s?hash=%s",
+                                                             path, hash)));
+        return;
     }
-    opr_api_cacheable(r, "application/json",
-                      hash && *hash ? "public, immutable, max-age=31536000" : "no-cache, private",
-                      &text);
-    malloc_trim(0);
-    return true;
+    opr_http_response_header(r->res, "ETag",
+                             opr_str_of(opr_arena_printf(r->arena, "\"%s\"", hash)));
+    opr_api_json(r, 200, opr_schema_openapi_v3(kinds, count));
 }
 
 static void serve_v2(struct opr_req *r)
 {
     size_t count;
-    const struct opr_kind **kinds = kinds_of(r, NULL, NULL, &count);
-    struct json_object *doc = opr_schema_openapi_v2(kinds, count);
-    struct opr_buf text = {0};
-    opr_doc_write(&text, doc);
-    json_object_put(doc);
-    opr_api_cacheable(r, "application/json", "no-cache, private", &text);
-    malloc_trim(0);
+    const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
+    struct opr_str accept = opr_http_request_header(r->http, "accept");
+    if (memmem(accept.ptr ? accept.ptr : "", accept.len, "proto-openapi", 13) &&
+        !memmem(accept.ptr, accept.len, "application/json", 16)) {
+        opr_api_fail(r, 406, "NotAcceptable",
+                     "406: Not Acceptable\n\nAvailable representations: application/json");
+        return;
+    }
+    opr_api_json(r, 200, opr_schema_openapi_v2(all, count));
 }
 
-bool opr_api_openapi(struct opr_req *r)
+bool opr_api_serves_openapi(struct opr_req *r, struct opr_str path)
 {
-    static const char prefix[] = "/openapi/v3/";
-    struct opr_str path = r->http->path;
-    if (!opr_str_is(r->http->method, "GET")) {
-        return false;
-    }
-    if (opr_str_is(path, "/openapi/v3")) {
-        serve_index(r);
-        return true;
-    }
     if (opr_str_is(path, "/openapi/v2")) {
         serve_v2(r);
-        return true;
+    } else if (opr_str_is(path, "/openapi/v3")) {
+        serve_index(r);
+    } else if (opr_str_starts(path, "/openapi/v3/")) {
+        serve_document(r, opr_arena_dup(r->arena, opr_str_n(path.ptr + 12, path.len - 12)));
+    } else {
+        return false;
     }
-    size_t len = sizeof prefix - 1;
-    return opr_str_starts(path, prefix) &&
-           serve_v3(r, opr_str_n(path.ptr + len, path.len - len));
+    return true;
 }

@@ -4,6 +4,7 @@
 #include "core/base/clock.h"
 
 #include <math.h>
+#include <stdarg.h>
 
 /* The checks of a structural schema, worded as kube-openapi's validation words them. */
 static void check(const struct opr_schema_type *t, const struct opr__path *p,
@@ -141,7 +142,9 @@ static void check_text(const struct opr_schema_rules *r, const struct opr__path 
         broken(e, p, v, "should match '%s'", r->pattern_text);
     }
     if (r->format && !has_format(r->format, text)) {
-        broken(e, p, v, "must be of type %s: \"%s\"", r->format, text);
+        opr__add(e, "FieldValueTypeInvalid", p,
+                 "Invalid value: \"%s\": %s in body must be of type %s: \"%s\"", text,
+                 opr__path_text(e, p), r->format, text);
     }
 }
 
@@ -256,6 +259,12 @@ static void check_object(const struct opr_schema_type *t, const struct opr__path
             check(f->type, OPR__IN(p, f->name), member, e);
         }
     }
+    static const char *const own[] = {"apiVersion", "kind"};
+    for (size_t i = 0; (t->flags & OPR_TYPE_EMBEDDED) && i < 2; i++) {
+        if (!opr__has_text(v, own[i])) {
+            opr__required(e, OPR__IN(p, own[i]), NULL);
+        }
+    }
     if (r && r->max_properties >= 0 && count > r->max_properties) {
         opr__too_many(e, p, (size_t)count, (size_t)r->max_properties);
     }
@@ -273,17 +282,42 @@ static void check_object(const struct opr_schema_type *t, const struct opr__path
     }
 }
 
-/* How many of the schemas hold; the errors of those that do not are dropped. */
+/* How many of the schemas hold. *ret_best gets the errors of the one that comes nearest. */
 static size_t count_valid(const struct opr_schema_type *const *list, const struct opr__path *p,
-                          struct json_object *v, struct opr_field_errors *e)
+                          struct json_object *v, const struct opr_field_errors *e,
+                          struct opr_field_errors *ret_best)
 {
     size_t valid = 0;
+    ret_best->count = 0;
     for (; *list; list++) {
-        struct opr_field_errors scratch = {.arena = e->arena};
-        check(*list, p, v, &scratch);
-        valid += scratch.count == 0;
+        struct opr_field_errors found = {.arena = e->arena};
+        check(*list, p, v, &found);
+        valid += found.count == 0;
+        if (found.count && (ret_best->count == 0 || found.count < ret_best->count)) {
+            *ret_best = found;
+        }
     }
     return valid;
+}
+
+/* A rule of the whole schema bears no field. */
+OPR_PRINTF(2, 3)
+static void broken_whole(struct opr_field_errors *e, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    const char *rule = opr_arena_vprintf(e->arena, fmt, args);
+    va_end(args);
+    opr_field_errors_add(e, "FieldValueInvalid", "<nil>",
+                         opr_arena_printf(e->arena, "Invalid value: \"\": %s", rule));
+}
+
+static void add_all(struct opr_field_errors *e, const struct opr_field_errors *more)
+{
+    for (size_t i = 0; i < more->count; i++) {
+        opr_field_errors_add(e, more->items[i].reason, more->items[i].field,
+                             more->items[i].message);
+    }
 }
 
 static void check_combined(const struct opr_schema_rules *r, const struct opr__path *p,
@@ -293,21 +327,25 @@ static void check_combined(const struct opr_schema_rules *r, const struct opr__p
     for (size_t i = 0; r->all_of && r->all_of[i]; i++) {
         check(r->all_of[i], p, v, e);
     }
-    if (r->any_of && count_valid(r->any_of, p, v, e) == 0) {
-        opr__add(e, "FieldValueInvalid", p,
-                 "Invalid value: \"\": \"%s\" must validate at least one schema (anyOf)", path);
+    struct opr_field_errors best = {.arena = e->arena};
+    if (r->any_of && count_valid(r->any_of, p, v, e, &best) == 0) {
+        broken_whole(e, "\"%s\" must validate at least one schema (anyOf)", path);
+        add_all(e, &best);
     }
-    size_t valid = r->one_of ? count_valid(r->one_of, p, v, e) : 1;
-    if (valid != 1) {
-        opr__add(e, "FieldValueInvalid", p,
-                 "Invalid value: \"\": \"%s\" must validate one and only one schema (oneOf). Found "
-                 "%s",
-                 path, valid ? "2 valid alternatives" : "none valid");
+    size_t valid = r->one_of ? count_valid(r->one_of, p, v, e, &best) : 1;
+    if (valid == 0) {
+        broken_whole(e, "\"%s\" must validate one and only one schema (oneOf). Found none valid",
+                     path);
+        add_all(e, &best);
+    } else if (valid > 1) {
+        broken_whole(e,
+                     "\"%s\" must validate one and only one schema (oneOf). Found %zu valid "
+                     "alternatives",
+                     path, valid);
     }
     const struct opr_schema_type *const none[] = {r->none_of, NULL};
-    if (r->none_of && count_valid(none, p, v, e)) {
-        opr__add(e, "FieldValueInvalid", p,
-                 "Invalid value: \"\": \"%s\" must not validate the schema (not)", path);
+    if (r->none_of && count_valid(none, p, v, e, &best)) {
+        broken_whole(e, "\"%s\" must not validate the schema (not)", path);
     }
 }
 

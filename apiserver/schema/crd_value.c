@@ -3,6 +3,8 @@
 #include "apiserver/schema/validate.h"
 #include "core/base/alloc.h"
 
+#include <stdlib.h>
+
 static const struct opr_schema_type *member_type(const struct opr_schema_type *t, const char *name)
 {
     const struct opr_schema_field *f = opr_schema_type_field(t, opr_str_of(name));
@@ -55,10 +57,20 @@ static void prune(const struct opr_schema_type *t, const struct opr__path *p,
     }
 }
 
+static int by_field(const void *a, const void *b)
+{
+    const struct opr_field_error *x = a, *y = b;
+    return strcmp(x->field, y->field);
+}
+
 void opr__custom_prune(const struct opr_schema_type *t, struct json_object *doc,
                        struct opr_field_errors *errors)
 {
+    size_t before = errors ? errors->count : 0;
     prune(t, NULL, doc, errors);
+    if (errors && errors->count > before) { /* named in the order of their paths */
+        qsort(errors->items + before, errors->count - before, sizeof(*errors->items), by_field);
+    }
 }
 
 static bool is_nullable(const struct opr_schema_field *f)

@@ -28,6 +28,7 @@ struct h2 {
     nghttp2_session *session; /* owned */
     struct opr_vec exchanges; /* of struct opr__exchange, owned */
     size_t receiving_bytes;
+    bool is_idle_over;
 };
 
 static uint64_t now_ns(void)
@@ -468,8 +469,12 @@ static void h2_timeout(struct opr__conn *c)
 {
     struct h2 *h = c->state;
     if (h->exchanges.count == 0) {
+        if (h->is_idle_over) {
+            opr__conn_close(c); /* the goodbye does not get through */
+            return;
+        }
+        h->is_idle_over = true;
         nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
-        c->is_last = opr__conn_pending(c) > 0; /* else the pump sees that the session is over */
         opr__conn_deadline(c, OPR__LINGER_MS);
         return;
     }

@@ -23,8 +23,14 @@ extern "C" {
 
 struct opr_test;
 
-/* entry: the plugin's opr_plugin_entry. config: JSON text, or NULL. Aborts on a refused plugin. */
+/* entry: the plugin's opr_plugin_entry. config: JSON text, or NULL. Aborts on a refused plugin.
+ * entry NULL: no plugin yet; see opr_test_load(). */
 struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config);
+/* Adds a plugin from its .so file, so that several work together. Before the first run. "" or the
+ * error text. */
+const char *opr_test_load(struct opr_test *t, const char *path, const char *config);
+/* For a test that links no plugin: opr__host = opr_test_host(), so that it can read objects. */
+const struct opr_host *opr_test_host(void);
 void opr_test_free(struct opr_test *t);
 
 /* Creates or replaces an object, as a user would; the test server gives uid, resourceVersion,

@@ -4,7 +4,7 @@
 #include "core/base/alloc.h"
 #include "core/base/rand.h"
 #include "core/base/str.h"
-#include "core/runtime/manager.h"
+#include "core/runtime/internal.h"
 #include "core/runtime/testing/policies.h"
 #include "core/runtime/testing/sim.h"
 
@@ -22,6 +22,7 @@ struct opr_test {
     struct test_policies *policies; /* owned */
     struct opr_manager *manager;    /* owned */
     struct opr_vec held;            /* of struct opr_obj, refs handed to the test */
+    bool is_started;                /* with the first run: until then plugins are added */
     char message[512];
 };
 
@@ -43,12 +44,24 @@ struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config)
         .workers = UINT32_MAX,
     };
     t->manager = opr_manager_new(&manager_config);
-    if (opr_manager_add(t->manager, entry, config, &err) != OPR_OK) {
+    if (entry && opr_manager_add(t->manager, entry, config, &err) != OPR_OK) {
         fprintf(stderr, "opr_test_new: %s\n", err.message);
         abort();
     }
-    opr_manager_start(t->manager);
     return t;
+}
+
+const char *opr_test_load(struct opr_test *t, const char *path, const char *config)
+{
+    struct opr_error err = {0};
+    opr_status st = opr_manager_load(t->manager, path, config, &err);
+    snprintf(t->message, sizeof t->message, "%s", st == OPR_OK ? "" : err.message);
+    return t->message;
+}
+
+const struct opr_host *opr_test_host(void)
+{
+    return &opr__host_table;
 }
 
 void opr_test_free(struct opr_test *t)
@@ -183,6 +196,10 @@ uint32_t opr_test_run(struct opr_test *t)
 {
     uint32_t ran = 0;
     bool is_going_on = true;
+    if (!t->is_started) {
+        t->is_started = true;
+        opr_manager_start(t->manager);
+    }
     while (is_going_on && ran < RECONCILES_MAX) {
         uint32_t n = opr_manager_turn(t->manager, RECONCILES_MAX - ran);
         bool has_news = sim_pump(t->sim);
@@ -196,7 +213,7 @@ uint32_t opr_test_run(struct opr_test *t)
 uint32_t opr_test_advance_ms(struct opr_test *t, uint64_t ms)
 {
     uint64_t end = opr_clock_mono_ns(t->clock) + ms * MS_NS;
-    uint32_t ran = 0;
+    uint32_t ran = t->is_started ? 0 : opr_test_run(t);
     for (;;) {
         uint64_t now = opr_clock_mono_ns(t->clock);
         uint64_t due = opr_manager_next_due_ns(t->manager);

@@ -419,8 +419,9 @@ TEST_F(CurlProgram, BothProtocols)
               run("--cert " + dir + "/cert --key " + dir + "/key " + url + "/peer"));
     EXPECT_EQ("POST  x=y", run("-d x=y " + url + "/echo"));
     EXPECT_EQ("503", run("-o /dev/null -w '%{http_code}' " + url + "/busy"));
-    EXPECT_EQ("3000000|3000000|", run("-Z -o /dev/null -o /dev/null -w '%{size_download}|' '" +
-                                      url + "/big?n=3000000' '" + url + "/big?n=3000000'"));
+    EXPECT_EQ("3000000|3000000|",
+              run("-Z --no-progress-meter -o /dev/null -o /dev/null -w '%{size_download}|' '" +
+                  url + "/big?n=3000000' '" + url + "/big?n=3000000'"));
 }
 
 TEST_F(CurlProgram, Watch)

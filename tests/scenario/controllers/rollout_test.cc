@@ -176,11 +176,12 @@ class Rollout : public ::testing::TestWithParam<unsigned>
         }
         ASSERT_LE(sum, kReplicas + kSurge);
     }
+    /* Long enough for backoffs of 1000 s to pass, however many refusals are still to come. */
     void Settle()
     {
         for (int i = 0; i < 60; i++) {
             MakeSomeReady(100);
-            opr_test_advance_ms(t, 10 * 1000);
+            opr_test_advance_ms(t, 1100 * 1000);
         }
     }
     void ExpectEnd(int replicas, const std::string &image)
