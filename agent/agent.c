@@ -150,6 +150,7 @@ opr_status opr_agent_new(const struct opr_agent_config *config, struct opr_agent
     a->workers = opr_executor_pool_new("agent", WORKERS);
     a->beat = opr_executor_pool_new("beat", 1);
     a->pods = opr_map_new();
+    a->metrics = a->config.roles & OPR_AGENT_METRICS ? opr__metrics_new(a) : NULL;
     a->start_timer = opr_timer_new(a->loop, on_start_timer, a);
     a->sync_timer = opr_timer_new(a->loop, on_sync_timer, a);
     a->lease_timer = opr_timer_new(a->loop, on_lease_timer, a);
@@ -242,10 +243,7 @@ static void on_registered(void *arg)
     if (a->config.roles & OPR_AGENT_PROXY) {
         a->proxy = opr__proxy_start(a);
     }
-    if (a->config.roles & OPR_AGENT_METRICS) {
-        a->metrics = opr__metrics_start(a);
-        a->has_metrics = a->metrics != NULL;
-    }
+    opr__metrics_start(a->metrics);
     if (a->config.roles & OPR_AGENT_PODS) {
         opr__pods_watch(a);
         opr_timer_set(a->sync_timer, a->config.sync_period_ms);
@@ -334,7 +332,7 @@ static void *join_all(void *arg)
     struct opr_agent *a = arg;
     opr_executor_free(a->beat);
     opr_executor_free(a->workers);
-    opr__metrics_stop(a->metrics); /* after the workers, which tell it of containers */
+    opr__metrics_free(a->metrics); /* after the workers, which tell it of containers */
     a->metrics = NULL;
     a->beat = a->workers = NULL;
     opr_loop_post(a->loop, on_all_stopped, a);
@@ -384,6 +382,7 @@ void opr_agent_free(struct opr_agent *a)
         opr_executor_free(a->beat);
         opr_executor_free(a->workers);
     }
+    opr__metrics_free(a->metrics);
     opr__pods_free(a);
     opr__proxy_free(a->proxy);
     opr__server_free(a);

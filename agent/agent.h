@@ -40,6 +40,18 @@ void opr_agent_start(struct opr_agent *a);
 void opr_agent_stop(struct opr_agent *a, void (*done)(void *), void *arg);
 void opr_agent_free(struct opr_agent *a);
 
+/* From another process, once the agent's own is gone. Threads: main; they block.
+ *
+ * A power cut: SIGKILL to every container and shim of the node, so that nothing can say good-bye.
+ * Network and state folder stay, as a disk would. */
+void opr_agent_kill_node(const char *cgroup_parent, const char *node, const char *dir);
+/* Ends all containers of the node and removes its cgroups, network namespaces, bridge and state. */
+void opr_agent_clean(const char *cgroup_parent, const char *node, const char *dir,
+                     const char *pod_cidr);
+/* After the last node of a cluster: Service rules, routes of its ranges, the cgroup itself. */
+void opr_agent_clean_network(const char *cgroup_parent, const char *cluster_cidr,
+                             const char *service_cidr);
+
 #ifdef __cplusplus
 }
 #endif

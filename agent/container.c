@@ -243,6 +243,7 @@ void opr__container_start(struct opr__pod *p, struct opr__container *c, struct o
     struct opr_error err = {0};
     if (make_run(p, c, k, dir, arena)) {
         begin_run(p, c, attempt);
+        opr__metrics_add(a->metrics, p, c);
         opr_status st = a->runtime->start(a->runtime, dir, &err);
         a->runtime->look(a->runtime, dir, &c->run);
         if (st != OPR_OK && c->run.phase == OPR__RUN_NONE) {
@@ -252,7 +253,6 @@ void opr__container_start(struct opr__pod *p, struct opr__container *c, struct o
             opr__event_add(p, c->name, "Warning", "Failed", "Error: %s", err.message);
         } else {
             a->starts++;
-            opr__metrics_add(a->metrics, p, c);
             opr__event_add(p, c->name, "Normal", "Created", "Created container %s", c->name);
             opr__event_add(p, c->name, "Normal", "Started", "Started container %s", c->name);
             opr_log(OPR_LOG_INFO, "agent", "container started",

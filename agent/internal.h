@@ -55,7 +55,7 @@ struct opr_agent {
     bool is_registered, is_adopted; /* loop */
     bool is_beating, is_reporting;  /* loop: such a job is queued or runs */
     _Atomic bool is_stopping;
-    _Atomic bool is_watching, has_metrics; /* pods_informer and metrics may be read */
+    _Atomic bool is_watching; /* pods_informer may be read */
     void (*stopped)(void *);
     void *stopped_arg;
 

@@ -192,7 +192,7 @@ static void serve_metrics(struct opr_agent *a, struct opr_http_response *res)
     add_counter(b, "operon_agent_differences_total",
                 "Differences that the periodic comparison found.", a->differences);
     add_counter(b, "operon_agent_status_writes_total", "Pod status writes.", a->status_writes);
-    if (a->has_metrics) {
+    if (a->metrics) {
         opr__metrics_text(a->metrics, b);
     }
     res->status = 200;

@@ -6,7 +6,6 @@
 #include "core/json/json.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,7 +180,8 @@ void opr_cluster_cgroup(const struct opr_cluster *c, char text[32])
     snprintf(text, 32, "operon-%lld", (long long)c->slot);
 }
 
-/* Start time of a process in clock ticks since boot (proc(5), field 22 of stat); 0: no process. */
+/* Start time of a process in clock ticks since boot (proc(5), field 22 of stat); 0: no process, or
+ * one that has ended and waits for its parent. */
 static uint64_t start_time(pid_t pid)
 {
     char path[64];
@@ -190,6 +190,9 @@ static uint64_t start_time(pid_t pid)
     uint64_t value = 0;
     if (opr_fs_read(path, 4096, &text, NULL) == OPR_OK) {
         const char *p = text.data ? strrchr(text.data, ')') : NULL;
+        if (p && (p[2] == 'Z' || p[2] == 'X')) {
+            p = NULL;
+        }
         for (int field = 2; p && field < 22; field++) {
             p = strchr(p + 1, ' ');
         }
@@ -211,7 +214,7 @@ pid_t opr_cluster_pid(const struct opr_cluster *c, const char *name)
         pid = 0;
     }
     opr_buf_fini(&text);
-    return pid > 0 && kill(pid, 0) == 0 && start_time(pid) == started ? pid : 0;
+    return pid > 0 && started > 0 && start_time(pid) == started ? pid : 0;
 }
 
 opr_status opr_cluster_note_pid(const struct opr_cluster *c, const char *name, pid_t pid,

@@ -1,4 +1,5 @@
-/* Offline tests of a policy: the list `tests` of its table, each case run twice, in two states with
+/* Offline tests of a policy: the list `tests` of its table, or what the function
+ * `tests` returns; each case run twice, in two states with
  * different hash seeds, in the sandbox and limits of production. */
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
@@ -20,7 +21,11 @@ static int do_read_tests(lua_State *L)
         return luaL_error(L, "%s: the policy returns no table", l->name);
     }
     lua_pushliteral(L, "tests");
-    if (lua_rawget(L, -2) != LUA_TTABLE) {
+    /* A function makes its list only here, not in each call of the policy. */
+    if (lua_rawget(L, -2) == LUA_TFUNCTION) {
+        lua_call(L, 0, 1);
+    }
+    if (!lua_istable(L, -1)) {
         return luaL_error(L,
                           "%s: the policy has no tests: add tests = {{name=, call=, input=, "
                           "expect=}} to the table it returns",

@@ -297,23 +297,32 @@ static opr_status report(struct opr__lua *l, struct opr_error *reterr)
     return opr_error_set(reterr, OPR_E_INVALID, "%s", text);
 }
 
+/* Alone in its function: no local lives across the jump. */
+static bool has_panicked(struct opr__lua *l, lua_CFunction fn)
+{
+    if (setjmp(l->panic) != 0) {
+        return true;
+    }
+    begin(l);
+    lua_pushcfunction(l->L, fn);
+    l->pcall_status = lua_pcall(l->L, 0, 0, 0);
+    return false;
+}
+
 opr_status opr__lua_run(struct opr__lua *l, lua_CFunction fn, struct opr_error *reterr)
 {
     opr_status st = OPR_OK;
     if (l->is_dead) {
         return opr_error_set(reterr, OPR_E_LIMIT, "%s", l->dead_why);
     }
-    if (setjmp(l->panic) != 0) {
-        l->is_running = false;
+    bool is_lost = has_panicked(l, fn);
+    l->is_running = false;
+    if (is_lost) {
         mark_dead(l, "Lua raised an error outside of a protected call");
         return opr_error_set(reterr, OPR_E_LIMIT, "%s", l->dead_why);
     }
-    begin(l);
-    lua_pushcfunction(l->L, fn);
-    int rc = lua_pcall(l->L, 0, 0, 0);
-    l->is_running = false;
     lua_sethook(l->L, NULL, 0, 0);
-    if (rc != LUA_OK || l->is_dead) {
+    if (l->pcall_status != LUA_OK || l->is_dead) {
         st = report(l, reterr);
     }
     lua_settop(l->L, 0);

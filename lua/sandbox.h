@@ -32,6 +32,7 @@ struct opr__lua {
     uint64_t started_mono_ns, started_cpu_ns;
     uint64_t epoch; /* of this call: input of an earlier one is refused */
     jmp_buf panic;
+    int pcall_status;            /* of the last run */
     struct opr_str source;       /* borrowed: while it compiles */
     const struct opr_obj *input; /* borrowed: of this call */
     const char *function;        /* borrowed: of this call */

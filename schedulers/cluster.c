@@ -190,6 +190,7 @@ static void apply_node(struct cluster *k, const struct change *x)
     n->o = x->is_gone ? NULL : opr_obj_ref(x->o);
     n->labels = opr_obj_at(n->o, "/metadata/labels");
     n->taints = opr_obj_at(n->o, "/spec/taints");
+    n->is_unschedulable = opr_obj_bool(n->o, "/spec/unschedulable", false);
     n->zone = zone_of(k, n->labels);
     n->capacity = (struct amounts){0};
     n->max_pods = 0;

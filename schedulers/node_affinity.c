@@ -63,17 +63,16 @@ static bool term_matches(const struct opr_obj *term, const struct sched_node *n)
     return true;
 }
 
-bool affinity_allows(const struct opr_obj *pod, const struct sched_node *n)
+bool affinity_allows(const struct cycle *y, const struct sched_node *n)
 {
-    const struct opr_obj *selector = opr_obj_at(pod, "/spec/nodeSelector");
-    for (const struct opr_obj *l = opr_obj_first(selector); l; l = opr_obj_next(l)) {
+    for (const struct opr_obj *l = opr_obj_first(y->node_selector); l; l = opr_obj_next(l)) {
         const char *value = label_of(n->labels, opr_obj_name(l));
         if (!value || strcmp(value, opr_obj_str(l, "", "")) != 0) {
             return false;
         }
     }
-    const struct opr_obj *required = opr_obj_at(
-        pod, "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution");
+    const struct opr_obj *required =
+        opr_obj_at(y->node_affinity, "/requiredDuringSchedulingIgnoredDuringExecution");
     if (!required) {
         return true;
     }
@@ -88,7 +87,7 @@ bool affinity_allows(const struct opr_obj *pod, const struct sched_node *n)
 
 bool filter_affinity(struct cycle *y, const struct sched_node *n)
 {
-    if (affinity_allows(y->pod, n)) {
+    if (affinity_allows(y, n)) {
         return true;
     }
     cycle_reject(y, "node(s) didn't match Pod's node affinity/selector");
@@ -99,8 +98,7 @@ bool filter_affinity(struct cycle *y, const struct sched_node *n)
 bool score_affinity(struct cycle *y, int64_t *ret_scores)
 {
     const struct opr_obj *preferred =
-        opr_obj_at(y->pod, "/spec/affinity/nodeAffinity/"
-                           "preferredDuringSchedulingIgnoredDuringExecution");
+        opr_obj_at(y->node_affinity, "/preferredDuringSchedulingIgnoredDuringExecution");
     int64_t most = 0;
     if (opr_obj_len(preferred) == 0) {
         return false;

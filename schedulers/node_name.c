@@ -15,8 +15,7 @@ static bool tolerates_unschedulable(const struct opr_obj *tolerations)
 
 bool filter_unschedulable(struct cycle *y, const struct sched_node *n)
 {
-    if (!opr_obj_bool(n->o, "/spec/unschedulable", false) ||
-        tolerates_unschedulable(y->tolerations)) {
+    if (!n->is_unschedulable || tolerates_unschedulable(y->tolerations)) {
         return true;
     }
     cycle_reject(y, "node(s) were unschedulable");
@@ -26,8 +25,7 @@ bool filter_unschedulable(struct cycle *y, const struct sched_node *n)
 /* Pending pods name no node; a pod that asks for one by nodeSelectorTerms is node_affinity.c's. */
 bool filter_node_name(struct cycle *y, const struct sched_node *n)
 {
-    const char *wanted = opr_obj_str(y->pod, "/spec/nodeName", "");
-    if (wanted[0] == '\0' || strcmp(wanted, n->name) == 0) {
+    if (y->node_name[0] == '\0' || strcmp(y->node_name, n->name) == 0) {
         return true;
     }
     cycle_reject(y, "node(s) didn't match the requested node name");

@@ -20,6 +20,10 @@ static opr_result reconcile(struct opr_ctx *c, const struct opr_obj *self)
         .uid = uid,
         .labels = opr_obj_at(self, "/metadata/labels"),
         .tolerations = opr_obj_at(self, "/spec/tolerations"),
+        .node_selector = opr_obj_at(self, "/spec/nodeSelector"),
+        .node_affinity = opr_obj_at(self, "/spec/affinity/nodeAffinity"),
+        .node_name = opr_obj_str(self, "/spec/nodeName", ""),
+        .has_host_ports = pod_has_host_ports(self),
         .owner = owner_hash(self),
     };
     pod_request(k, self, &y.request);

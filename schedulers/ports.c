@@ -30,8 +30,25 @@ static bool has_conflict(const struct opr_obj *port, const struct opr_obj *pod)
     return false;
 }
 
+bool pod_has_host_ports(const struct opr_obj *pod)
+{
+    const struct opr_obj *containers = opr_obj_at(pod, "/spec/containers");
+    for (const struct opr_obj *k = opr_obj_first(containers); k; k = opr_obj_next(k)) {
+        const struct opr_obj *ports = opr_obj_at(k, "/ports");
+        for (const struct opr_obj *p = opr_obj_first(ports); p; p = opr_obj_next(p)) {
+            if (opr_obj_int(p, "/hostPort", 0) > 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool filter_ports(struct cycle *y, const struct sched_node *n)
 {
+    if (!y->has_host_ports) {
+        return true;
+    }
     const struct opr_obj *containers = opr_obj_at(y->pod, "/spec/containers");
     for (const struct opr_obj *k = opr_obj_first(containers); k; k = opr_obj_next(k)) {
         const struct opr_obj *ports = opr_obj_at(k, "/ports");

@@ -49,6 +49,7 @@ struct sched_node {
     struct amounts capacity, used;
     int64_t max_pods;
     int32_t zone; /* index into cluster.zones, or NO_ZONE */
+    bool is_unschedulable;
     uint32_t index;
     struct sched_pod **pods; /* owned array, borrowed members */
     uint32_t pod_count, pod_room;
@@ -101,6 +102,9 @@ struct cycle {
     const struct opr_obj *pod;
     const char *ns, *name, *uid;
     const struct opr_obj *labels, *tolerations;
+    const struct opr_obj *node_selector, *node_affinity; /* read once, asked for each node */
+    const char *node_name;
+    bool has_host_ports;
     struct amounts request;
     uint64_t owner;
     struct candidate *fit; /* feasible nodes */
@@ -170,10 +174,11 @@ bool filter_taints(struct cycle *y, const struct sched_node *n); /* taints.c */
 bool taints_allow(const struct cycle *y, const struct sched_node *n);
 bool score_taints(struct cycle *y, int64_t *ret_scores);
 bool filter_affinity(struct cycle *y, const struct sched_node *n); /* node_affinity.c */
-bool affinity_allows(const struct opr_obj *pod, const struct sched_node *n);
+bool affinity_allows(const struct cycle *y, const struct sched_node *n);
 bool score_affinity(struct cycle *y, int64_t *ret_scores);
-bool filter_ports(struct cycle *y, const struct sched_node *n); /* ports.c */
-bool filter_fit(struct cycle *y, const struct sched_node *n);   /* fit.c */
+bool pod_has_host_ports(const struct opr_obj *pod); /* ports.c */
+bool filter_ports(struct cycle *y, const struct sched_node *n);
+bool filter_fit(struct cycle *y, const struct sched_node *n); /* fit.c */
 bool score_least_allocated(struct cycle *y, int64_t *ret_scores);
 bool score_balanced(struct cycle *y, int64_t *ret_scores); /* balanced.c */
 /* spread_count.c: the constraints of the pod with that whenUnsatisfiable, counted; NULL: none */

@@ -57,8 +57,8 @@ static void find_counting(struct cycle *y, const struct opr_obj *list, const cha
     bool by_taints = str_eq(opr_obj_str(of, "/nodeTaintsPolicy", "Ignore"), "Honor");
     for (uint32_t i = 0; i < y->cluster->node_count; i++) {
         const struct sched_node *n = y->cluster->nodes[i];
-        bool counts = n->o && (!by_affinity || affinity_allows(y->pod, n)) &&
-                      (!by_taints || taints_allow(y, n));
+        bool counts =
+            n->o && (!by_affinity || affinity_allows(y, n)) && (!by_taints || taints_allow(y, n));
         for (const struct opr_obj *x = opr_obj_first(list); x && counts; x = opr_obj_next(x)) {
             counts = !str_eq(opr_obj_str(x, "/whenUnsatisfiable", ""), when) ||
                      label_of(n->labels, opr_obj_str(x, "/topologyKey", ""));

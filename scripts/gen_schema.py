@@ -153,6 +153,11 @@ class Emitter:
         parts += ["flags = " + " | ".join("OPR_FIELD_" + n for n in flags)] if flags else []
         return "{" + ", ".join("." + p for p in parts) + "}"
 
+    def go_name(self, text):
+        if text.startswith("ref:"):
+            return self.s.types[text[len("ref:"):]]["go"]
+        return {"quantity": "resource.Quantity"}.get(text, text)
+
     def type_of(self, f):
         return self.parse(f["type"], f["go"], f)
 
@@ -161,6 +166,8 @@ class Emitter:
         m = re.match(r"(list|wrapped|map)\((.*)\)$", text)
         if m:
             inner_go = re.sub(r"^(\[\]\*?|map\[[\w.]+\])", "", go)
+            if inner_go == go:  # a named list or map does not say what it holds
+                inner_go = self.go_name(m[2])
             elem = self.parse(m[2], inner_go, {"enum": f.get("enum")})
             more = {}
             if m[1] == "list":

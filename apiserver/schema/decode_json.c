@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Go stops naming strict errors after this many. */
@@ -60,16 +61,21 @@ static const char *go_base_name(const char *go_name)
 static opr_status type_error(struct reader *r, const char *what, struct opr_str detail,
                              const struct opr_schema_type *t)
 {
+    if (t->node == OPR_NODE_QUANTITY) { /* reads its own text, whatever it is */
+        char unused[OPR__SCALAR_TEXT_MAX];
+        return opr__canonical_quantity(OPR_STR("x"), unused, r->scan.reterr);
+    }
+    const char *type = t->node == OPR_NODE_INTORSTR ? "int32" : t->go_name;
     const char *gap = detail.len ? " " : "";
     if (r->go_struct) {
         return opr_error_set(r->scan.reterr, OPR_E_INVALID,
                              "json: cannot unmarshal %s%s%.*s into Go struct field %s.%s of type %s",
                              what, gap, OPR_STR_ARG(detail), go_base_name(r->go_struct),
-                             r->go.data ? r->go.data : "", t->go_name);
+                             r->go.data ? r->go.data : "", type);
     }
     return opr_error_set(r->scan.reterr, OPR_E_INVALID,
                          "json: cannot unmarshal %s%s%.*s into Go value of type %s", what, gap,
-                         OPR_STR_ARG(detail), t->go_name);
+                         OPR_STR_ARG(detail), type);
 }
 
 static opr_status read_string(struct reader *r)
@@ -443,9 +449,23 @@ static opr_status read_value(struct reader *r, const struct opr_schema_type *t,
     return st;
 }
 
-opr_status opr__decode_json(const struct opr_schema_type *type, struct opr_str text,
-                            struct json_object **ret_doc, struct opr_field_errors *errors,
-                            struct opr_error *reterr)
+#define SNIPPET_BYTES 30
+
+/* Shows the beginning of text that is no JSON. */
+static void add_snippet(struct opr_error *err, struct opr_str text)
+{
+    static const char head[] = "couldn't get version/kind";
+    size_t len = strlen(err->message);
+    if (strncmp(err->message, head, strlen(head)) == 0) {
+        bool is_long = text.len > SNIPPET_BYTES;
+        snprintf(err->message + len, sizeof(err->message) - len, " (%.*s%s)",
+                 (int)(is_long ? SNIPPET_BYTES : text.len), text.ptr, is_long ? " ..." : "");
+    }
+}
+
+static opr_status decode(const struct opr_schema_type *type, struct opr_str text,
+                         struct json_object **ret_doc, struct opr_field_errors *errors,
+                         struct opr_error *reterr)
 {
     struct reader r = {.scan = {text.ptr, text.ptr + text.len, reterr}, .errors = errors};
     struct json_object *doc = NULL;
@@ -459,8 +479,30 @@ opr_status opr__decode_json(const struct opr_schema_type *type, struct opr_str t
     opr_buf_fini(&r.go);
     if (st != OPR_OK) {
         json_object_put(doc);
+        if (reterr) {
+            add_snippet(reterr, text);
+        }
         return st;
     }
     *ret_doc = doc;
     return OPR_OK;
+}
+
+opr_status opr__decode_json(const struct opr_schema_type *type, struct opr_str text,
+                            struct json_object **ret_doc, struct opr_field_errors *errors,
+                            struct opr_error *reterr)
+{
+    opr_status st = decode(type, text, ret_doc, errors, reterr);
+    if (st != OPR_E_INVALID || !type) {
+        return st;
+    }
+    /* Text that is no JSON is called so, even where a wrong type comes first. */
+    struct json_object *any = NULL;
+    struct opr_error syntax = {0};
+    if (decode(NULL, text, &any, NULL, &syntax) == OPR_OK) {
+        json_object_put(any);
+    } else if (reterr) {
+        *reterr = syntax;
+    }
+    return st;
 }

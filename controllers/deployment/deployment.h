@@ -23,6 +23,7 @@ struct set {
     int64_t created_ms, revision;
     int64_t replicas;                 /* spec */
     int64_t actual, ready, available; /* status */
+    int64_t kept;                     /* available ones that a set of this size keeps */
     int64_t desired_noted, max_noted; /* annotations; -1: absent */
     bool is_deleting;
 };

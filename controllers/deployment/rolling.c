@@ -20,10 +20,10 @@ static opr_status remove_unhealthy(struct dep *d, int64_t budget, bool *did)
 {
     for (uint32_t i = 0; i < d->count && budget > 0; i++) {
         struct set *s = &d->sets[i];
-        if (s == d->newest || s->replicas == 0 || s->replicas <= s->available) {
+        if (s == d->newest || s->replicas == s->kept) {
             continue;
         }
-        int64_t n = least(budget, s->replicas - s->available);
+        int64_t n = least(budget, s->replicas - s->kept);
         opr_status st = dep_scale(d, s, s->replicas - n, did);
         if (st != OPR_OK) {
             return st;
@@ -38,7 +38,7 @@ static opr_status remove_available(struct dep *d, bool *did)
 {
     int64_t available = 0;
     for (uint32_t i = 0; i < d->count; i++) {
-        available += d->sets[i].available;
+        available += d->sets[i].kept;
     }
     int64_t budget = available - (d->replicas - d->max_unavailable);
     for (uint32_t i = 0; i < d->count && budget > 0; i++) {
@@ -62,7 +62,7 @@ static opr_status shrink_old(struct dep *d, bool *did)
     if (total == d->newest->replicas) {
         return OPR_OK;
     }
-    int64_t missing_new = d->newest->replicas - d->newest->available;
+    int64_t missing_new = d->newest->replicas - d->newest->kept;
     int64_t budget = total - (d->replicas - d->max_unavailable) - missing_new;
     if (budget <= 0) {
         return OPR_OK;

@@ -27,6 +27,8 @@ void set_read(struct set *s, const struct opr_obj *o)
             annotation_int(o, "/metadata/annotations/deployment.kubernetes.io~1max-replicas", -1),
         .is_deleting = is_deleting(o),
     };
+    /* The status may be older than the size: what is above the size is as good as gone. */
+    s->kept = s->available < s->replicas ? s->available : s->replicas;
 }
 
 static int by_age(const void *a, const void *b)

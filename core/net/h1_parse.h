@@ -46,8 +46,6 @@ struct opr__h1_chunks {
 int opr__h1_chunks_feed(struct opr__h1_chunks *c, struct opr_str in, size_t *io_at,
                         struct opr_buf *body, size_t max_bytes);
 
-const char *opr__http_reason(int status); /* "Not Found" */
-
 #ifdef __cplusplus
 }
 #endif

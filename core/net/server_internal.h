@@ -153,6 +153,7 @@ opr_status opr__exchange_pull(struct opr__exchange *x, struct opr_buf *out, size
 void opr__exchange_end_source(struct opr__exchange *x);
 /* Whether a response with this status may have a body, or a Content-Length. */
 bool opr__has_body(int status);
+const char *opr__http_reason(int status); /* "Not Found" */
 bool opr__is_header_sendable(const struct opr_http_header *h);
 void opr__http_date(char *ret_text, size_t size); /* RFC 9110 5.6.7 */
 

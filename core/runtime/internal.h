@@ -151,7 +151,9 @@ struct opr__worker {
     struct opr_manager *m;
     pthread_t thread;
     bool has_thread;
-    struct opr_ctx ctx; /* its caller and arena are owned */
+    struct opr_ctx ctx;                        /* its caller and arena are owned */
+    _Atomic(struct opr__controller *) running; /* NULL: idle */
+    _Atomic uint64_t started_ns;               /* of what runs */
 };
 
 /* manager.c. Any thread: fn(m, arg) on the loop, or drop(arg) where the manager is gone by then. */

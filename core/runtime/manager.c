@@ -238,11 +238,12 @@ void opr_manager_start(struct opr_manager *m)
     OPR_CHECK(!m->is_started);
     m->is_started = true;
     uint32_t wanted = m->config.workers ? m->config.workers : DEFAULT_WORKERS;
-    m->n_workers = m->is_inline ? 1 : wanted;
-    m->workers = opr_xalloc(m->n_workers * sizeof(struct opr__worker *));
-    for (uint32_t i = 0; i < m->n_workers; i++) {
+    wanted = m->is_inline ? 1 : wanted;
+    m->workers = opr_xalloc(wanted * sizeof(struct opr__worker *));
+    for (uint32_t i = 0; i < wanted; i++) {
         m->workers[i] = opr__worker_new(m, !m->is_inline);
     }
+    m->n_workers = wanted;
     if (m->config.lease) {
         m->leader = opr__leader_new(m, m->config.lease);
         opr__leader_start(m->leader);

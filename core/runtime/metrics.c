@@ -134,6 +134,32 @@ static void write_results(struct opr_manager *m, struct opr_buf *b)
     }
 }
 
+/* How long the reconciles that run have been running: all together, and the longest. */
+static void write_unfinished(struct opr_manager *m, struct opr_buf *b)
+{
+    static const char *const names[] = {"workqueue_unfinished_work_seconds",
+                                        "workqueue_longest_running_processor_seconds"};
+    static const char *const help[] = {"Age of all that is being handled",
+                                       "Age of the oldest that is being handled"};
+    uint64_t now = opr_clock_mono_ns(m->clock);
+    for (int which = 0; which < 2; which++) {
+        header(b, names[which], "gauge", help[which]);
+        for (size_t i = 0; i < m->controllers.count; i++) {
+            struct opr__controller *c = m->controllers.items[i];
+            uint64_t sum = 0, longest = 0;
+            for (uint32_t n = 0; n < m->n_workers; n++) {
+                struct opr__worker *w = m->workers[n];
+                uint64_t started = atomic_load(&w->started_ns);
+                uint64_t age = atomic_load(&w->running) == c && now > started ? now - started : 0;
+                sum += age;
+                longest = age > longest ? age : longest;
+            }
+            opr_buf_printf(b, "%s{name=\"%s\"} %.9g\n", names[which], c->decl.name,
+                           (double)(which == 0 ? sum : longest) / 1e9);
+        }
+    }
+}
+
 struct calls {
     struct opr_buf *b;
 };
@@ -193,6 +219,7 @@ void opr_manager_metrics(struct opr_manager *m, struct opr_buf *ret_text)
         write_histogram(b, "workqueue_work_duration_seconds", "name", c->decl.name, &c->work,
                         OPR__BOUNDS_QUEUE);
     }
+    write_unfinished(m, b);
     if (m->config.lease) {
         header(b, "leader_election_master_status", "gauge", "1: this process leads");
         opr_buf_printf(b, "leader_election_master_status{name=\"%s\"} %d\n", m->config.lease,

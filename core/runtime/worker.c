@@ -112,6 +112,8 @@ static void run(struct opr__worker *w, struct opr__controller *c, const char *ke
     struct opr_ctx *ctx = &w->ctx;
     uint64_t started = opr_clock_mono_ns(c->m->clock);
     begin(ctx, c, key);
+    atomic_store(&w->started_ns, started);
+    atomic_store(&w->running, c);
     if (!may_run(c->m)) { /* the lease was lost between the take and the new deadline */
         opr_caller_cancel(ctx->caller);
     }
@@ -127,6 +129,7 @@ static void run(struct opr__worker *w, struct opr__controller *c, const char *ke
         opr__expectations_forget(c->expectations, ctx->key);
     }
     conclude(ctx, opr_str_of(key), &r);
+    atomic_store(&w->running, NULL);
     opr_arena_clear(ctx->arena);
 }
 

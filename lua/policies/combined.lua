@@ -90,7 +90,7 @@ end
 
 return {
   scale = scale,
-  tests = {
+  tests = function() return {
     { name = "all on target", input = case {}, expect = 4 },
     { name = "cpu asks for more", input = case { cpu_utilization = 160 }, expect = { 8, "cpu 160%" } },
     { name = "latency asks for more", input = case { p99_ms = 75 }, expect = { 6, "latency 75.0 ms" } },
@@ -112,5 +112,5 @@ return {
     { name = "no figures keep", input = { replicas = 2, ready = 2, min = 1, max = 5 },
       expect = { 2, "no figures: keep" } },
     { name = "no Pod ready keeps", input = case { ready = 0 }, expect = 4 },
-  },
+  } end,
 }

@@ -36,7 +36,7 @@ end
 
 return {
   scale = scale,
-  tests = {
+  tests = function() return {
     { name = "on target stays", input = case {}, expect = { 2, "cpu 80% is on target" } },
     { name = "within the tolerance stays", input = case { cpu_utilization = 87 }, expect = 2 },
     { name = "double use, double replicas", input = case { cpu_utilization = 160 }, expect = 4 },
@@ -56,5 +56,5 @@ return {
     { name = "no figure keeps", input = { replicas = 3, ready = 3, min = 1, max = 9 },
       expect = { 3, "no CPU figure: keep" } },
     { name = "no Pod ready keeps", input = case { replicas = 3, ready = 0 }, expect = 3 },
-  },
+  } end,
 }

@@ -50,7 +50,7 @@ end
 
 return {
   scale = scale,
-  tests = {
+  tests = function() return {
     { name = "near the target stays", input = case {}, expect = { 2, "p99 40.0 ms, target 50 ms" } },
     { name = "half over adds half", input = case { p99_ms = 75 }, expect = 3 },
     { name = "at most doubles", input = case { p99_ms = 900 }, expect = 4 },
@@ -72,5 +72,5 @@ return {
     { name = "own percentile", input = case { p90_ms = 100, params = { percentile = 90 } }, expect = 4 },
     { name = "no figure keeps", input = { replicas = 3, ready = 3, min = 1, max = 9 },
       expect = { 3, "no latency figure: keep" } },
-  },
+  } end,
 }

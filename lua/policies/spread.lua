@@ -45,7 +45,7 @@ end
 return {
   filter = filter,
   score = score,
-  tests = {
+  tests = function() return {
     { name = "any node without a pool", call = "filter", input = { pod = pod(), node = node() },
       expect = true },
     { name = "its own pool", call = "filter", input = { pod = pod("gpu"), node = node("gpu") },
@@ -65,5 +65,5 @@ return {
     { name = "overcommitted counts as full", call = "score",
       input = { pod = pod(), node = node(), free = free(-500, 0, 0) }, expect = 0 },
     { name = "nothing known scores 0", call = "score", args = { pod(), { metadata = {} } }, expect = 0 },
-  },
+  } end,
 }

@@ -133,8 +133,7 @@ class Kubectl(ClusterTest):
              "--request-timeout=4s"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         wait_for("first line", 5, lambda: watch.stdout.readline().startswith("NAME"))
         self.k("create", "configmap", "seen", "--from-literal=a=b")
-        text = watch.stdout.read()
-        watch.wait(timeout=10)
+        text, _ = watch.communicate(timeout=20)
         self.assertIn("seen", text)
 
     def test_30_service(self):

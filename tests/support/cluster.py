@@ -24,6 +24,14 @@ def wait_for(what, seconds, fn, pause=0.05):
         time.sleep(pause)
 
 
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().split(")")[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 class Cluster:
     def __init__(self, nodes=1, *options):
         self.dir = tempfile.mkdtemp(prefix="operon-test-")
@@ -77,9 +85,7 @@ class Cluster:
                 os.kill(pids[name], signal.SIGKILL)
             except (ProcessLookupError, KeyError):
                 pass
-        wait_for("processes gone", 5, lambda: not any(
-            os.path.exists(f"/proc/{p}") and open(f"/proc/{p}/stat").read().split(")")[1].split()[0] != "Z"
-            for p in pids.values()), 0.01)
+        wait_for("processes gone", 5, lambda: not any(map(is_alive, pids.values())), 0.01)
 
     def memory_mib(self):
         """Proportional set size of the cluster's processes."""

@@ -72,8 +72,8 @@ struct sim_answer {
     char message[256];
 };
 
-/* sim_store.c: the verbs. Documents stay the caller's. is_user: as a user or a node agent who may
- * also set what the server sets (status, uid, creationTimestamp). */
+/* sim_store.c and sim_delete.c: the verbs. Documents stay the caller's. is_user: as a user or a
+ * node agent who may also set what the server sets (status, uid, creationTimestamp). */
 struct opr_obj *sim_get(struct sim_kind *k, const char *ns, const char *name); /* borrowed */
 void sim_create(struct sim *s, struct sim_kind *k, const char *ns, struct json_object *doc,
                 bool is_user, struct sim_answer *ret);
@@ -84,6 +84,15 @@ void sim_patch(struct sim *s, struct sim_kind *k, const char *ns, const char *na
                const char *type, struct json_object *patch, struct sim_answer *ret);
 void sim_delete(struct sim *s, struct sim_kind *k, const char *ns, const char *name,
                 struct json_object *options, struct sim_answer *ret);
+
+/* sim_objects.c: what the verbs are made of */
+/* Stores a document as the new state and logs the change. The object is borrowed. */
+struct opr_obj *sim_store(struct sim *s, struct sim_kind *k, struct json_object *doc);
+void sim_erase(struct sim *s, struct sim_kind *k, const struct opr_obj *o);
+void sim_put_now(struct sim *s, struct json_object *doc, const char *ptr);
+bool sim_has_finalizers(struct json_object *doc);
+void sim_answer_with(struct sim_answer *ret, int code, const struct opr_obj *o);
+void sim_refuse_absent(struct sim_answer *ret, const struct sim_kind *k, const char *name);
 void sim_refuse(struct sim_answer *ret, int code, const char *reason, const char *fmt, ...)
     OPR_PRINTF(4, 5);
 

@@ -108,10 +108,12 @@ struct Client2 {
                     const std::string &upload = "",
                     const std::vector<std::pair<std::string, std::string>> &more = {})
     {
-        std::vector<nghttp2_nv> all = {nv(":method", method), nv(":scheme", "https"),
-                                       nv(":authority", "x"), nv(":path", path)};
-        for (auto &h : more) {
-            all.push_back(nv(h.first, h.second));
+        std::vector<std::pair<std::string, std::string>> fields = {
+            {":method", method}, {":scheme", "https"}, {":authority", "x"}, {":path", path}};
+        fields.insert(fields.end(), more.begin(), more.end());
+        std::vector<nghttp2_nv> all;
+        for (auto &f : fields) {
+            all.push_back(nv(f.first, f.second));
         }
         nghttp2_data_provider provider = {};
         provider.read_callback = read_upload;

@@ -5,7 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <string>
+
+#include <unistd.h>
 
 namespace
 {
@@ -38,5 +41,28 @@ INSTANTIATE_TEST_SUITE_P(All, StockPolicy,
                              std::string s = p.param;
                              return s.substr(0, s.find('.'));
                          });
+
+/* The example's policy stands in a manifest: its source is the indented block after "source: |". */
+TEST(ShopPolicy, PassesItsOwnCases)
+{
+    std::ifstream in(root() + "/examples/shop/policy.yaml");
+    std::string path = testing::TempDir() + "operon_shop_" + std::to_string(getpid()) + ".lua";
+    std::ofstream out(path);
+    bool is_source = false;
+    for (std::string line; std::getline(in, line);) {
+        if (is_source) {
+            out << (line.size() > 4 ? line.substr(4) : "") << "\n";
+        }
+        is_source = is_source || line == "  source: |";
+    }
+    out.close();
+    ASSERT_TRUE(is_source);
+    struct opr_buf report = {};
+    struct opr_error err = {};
+    EXPECT_EQ(opr_policy_test(path.c_str(), &report, &err), 0) << err.message << "\n"
+                                                               << (report.data ? report.data : "");
+    opr_buf_fini(&report);
+    unlink(path.c_str());
+}
 
 } // namespace
