@@ -9,6 +9,7 @@
 #include "core/base/str.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,6 +147,8 @@ opr_status opr_agent_new(const struct opr_agent_config *config, struct opr_agent
     a->loop = config->loop;
     a->clock = config->clock ? config->clock : opr_clock_system();
     pthread_mutex_init(&a->callers_lock, NULL);
+    /* A pool of memory a thread would cost more than the few collisions that it saves. */
+    (void)mallopt(M_ARENA_MAX, 1);
     find_means(a);
     a->workers = opr_executor_pool_new("agent", WORKERS);
     a->beat = opr_executor_pool_new("beat", 1);

@@ -50,6 +50,9 @@ void opr__container_look(struct opr__pod *p, struct opr__container *c)
         opr__metrics_add(a->metrics, p, c);
         return;
     }
+    if (c->is_init && !c->is_sidecar) {
+        opr__metrics_remove(a->metrics, p, c);
+    }
     c->run.was_oom = opr__cgroup_oom_kills(&a->cgroups, p->uid, c->name) > c->oom_before;
     if (c->run.phase == OPR__RUN_LOST) {
         c->run.finished_ms = opr_clock_wall_ms(a->clock);

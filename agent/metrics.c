@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -405,6 +406,7 @@ static void *run(void *arg)
     } else if (opr_bpf_open(&bpf, &err) == OPR_OK) {
         m->features = opr_bpf_features(bpf);
     }
+    (void)malloc_trim(0); /* loading reads the kernel's type information: megabytes, once */
     pthread_mutex_lock(&m->lock);
     m->bpf = bpf;
     opr_log(OPR_LOG_INFO, "metrics", "measuring", "source=%s latency=%s%s%s%s", source_of(m),

@@ -83,8 +83,8 @@ static uint64_t running_ns(struct opr__sched *s, uint32_t cpu, uint32_t slot)
     volatile struct opr__sched_current *all = s->arrays[ARRAY_CURRENT].data, *c = &all[cpu];
     for (int tries = 0; tries < 8; tries++) {
         uint64_t seq = __atomic_load_n(&c->seq, __ATOMIC_ACQUIRE);
-        uint64_t since_ns = c->since_ns, running = c->slot;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        uint64_t since_ns = __atomic_load_n(&c->since_ns, __ATOMIC_ACQUIRE);
+        uint64_t running = __atomic_load_n(&c->slot, __ATOMIC_ACQUIRE);
         if ((seq & 1) == 0 && __atomic_load_n(&c->seq, __ATOMIC_RELAXED) == seq) {
             uint64_t now_ns = opr_clock_mono_ns(opr_clock_system());
             return running == slot && now_ns > since_ns ? now_ns - since_ns : 0;

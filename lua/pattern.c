@@ -225,7 +225,10 @@ static const byte *match_back_reference(struct opr__matcher *m, const byte *s, i
     if (i < 0 || i >= m->count || m->capture[i].len == OPR__CAPTURE_OPEN) {
         luaL_error(m->L, "a pattern refers to capture %d, which is not closed", i + 1);
     }
-    ptrdiff_t len = m->capture[i].len == OPR__CAPTURE_POSITION ? 0 : m->capture[i].len;
+    ptrdiff_t len = m->capture[i].len;
+    if (len == OPR__CAPTURE_POSITION) {
+        return NULL; /* a position is no text to match again */
+    }
     opr__lua_charge_text(m->L, (size_t)len);
     return m->text_end - s >= len && memcmp(m->capture[i].start, s, (size_t)len) == 0 ? s + len
                                                                                       : NULL;

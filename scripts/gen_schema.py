@@ -116,7 +116,7 @@ class Emitter:
         hook = self.s.hooks.get(name)
         parts = ["node = OPR_NODE_OBJECT", f"name = {c_text(name)}", f"go_name = {c_text(t['go'])}",
                  f"fields = &F[{first}]", f"field_count = {len(fields)}"]
-        parts += ["flags = OPR_TYPE_MAP_ATOMIC"] if t.get("map-type") else []
+        parts += ["flags = OPR_SCHEMA_MAP_ATOMIC"] if t.get("map-type") else []
         parts += [f"set_defaults = opr__default_{hook}"] if hook else []
         self.rows[index] = ", ".join("." + p for p in parts)
         return index
@@ -175,7 +175,7 @@ class Emitter:
                 if "keys" in f:
                     more["keys"] = self.strings(f["keys"].split(","))
             elif m[1] == "map" and f.get("map") == "atomic":
-                more["flags"] = "OPR_TYPE_MAP_ATOMIC"
+                more["flags"] = "OPR_SCHEMA_MAP_ATOMIC"
             return self.node(m[1].upper(), go, elem, **more)
         if text.startswith("ref:"):
             name = text[len("ref:"):]
@@ -226,7 +226,7 @@ class Emitter:
         out += [f"static const struct opr_schema_type T[{len(self.rows)}];"]
         out += [f"static const char *const {n}[] = {{{', '.join(map(c_text, v))}, NULL}};"
                 for v, n in self.lists.items()]
-        out += [f"static const struct opr_schema_field F[{len(self.fields)}] = {{"]
+        out += [f"static const struct opr_type_field F[{len(self.fields)}] = {{"]
         out += [f"    {f}," for f in self.fields] + ["};"]
         out += [f"static const struct opr_schema_type T[{len(self.rows)}] = {{"]
         out += [f"    {{{r}}}," for r in self.rows] + ["};"]

@@ -104,6 +104,28 @@ static bool enter_new_root(const char *dir, struct shim_failure *f)
     return true;
 }
 
+enum { OVERLAYS_MAX = 64 };
+static dev_t private_devices[OVERLAYS_MAX]; /* of the root and of the overlays */
+static int n_private;
+
+static bool is_private(const struct stat *st)
+{
+    for (int i = 0; i < n_private; i++) {
+        if (st->st_dev == private_devices[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_private(const char *path)
+{
+    struct stat st;
+    if (n_private < OVERLAYS_MAX && stat(path, &st) == 0) {
+        private_devices[n_private++] = st.st_dev;
+    }
+}
+
 /* Lays a private, writable folder over one of the host's. */
 static bool overlay(const char *path, struct shim_failure *f)
 {
@@ -117,6 +139,7 @@ static bool overlay(const char *path, struct shim_failure *f)
         mount("overlay", path, "overlay", 0, options) != 0) {
         return shim_fail(f, "overlay", path);
     }
+    note_private(path);
     return true;
 }
 
@@ -136,9 +159,23 @@ static bool make_dirs(char *path, size_t at)
     return true;
 }
 
-/* The mount point, made where it is missing, without touching the host. */
-static bool make_target(const char *dst, bool is_dir, struct shim_failure *f)
+/* In a volume mounted before: a mount point may be made there, as it may in what is private. */
+static bool is_in_volume(const struct shim_spec *spec, size_t before, const char *path)
 {
+    for (size_t i = 0; i < before; i++) {
+        size_t len = strlen(spec->mounts[i].dst);
+        if (strncmp(path, spec->mounts[i].dst, len) == 0 && (path[len] == '/' || !path[len])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The mount point, made where it is missing, without touching the host. */
+static bool make_target(const struct shim_spec *spec, size_t number, bool is_dir,
+                        struct shim_failure *f)
+{
+    const char *dst = spec->mounts[number].dst;
     struct stat st;
     if (stat(dst, &st) == 0) {
         return true;
@@ -154,9 +191,8 @@ static bool make_target(const char *dst, bool is_dir, struct shim_failure *f)
         }
         *slash = 0;
     } while (stat(path, &st) != 0);
-    struct stat root;
     size_t at = strlen(path);
-    if (at > 0 && stat("/", &root) == 0 && st.st_dev != root.st_dev && !overlay(path, f)) {
+    if (at > 0 && !is_private(&st) && !is_in_volume(spec, number, path) && !overlay(path, f)) {
         return false;
     }
     snprintf(path, sizeof path, "%s", dst);
@@ -166,18 +202,27 @@ static bool make_target(const char *dst, bool is_dir, struct shim_failure *f)
     return true;
 }
 
-static bool add_volume(const struct shim_mount *m, struct shim_failure *f)
+static bool add_volume(const struct shim_spec *spec, size_t number, struct shim_failure *f)
 {
+    const struct shim_mount *m = &spec->mounts[number];
     char src[PATH_MAX + sizeof OLD_ROOT];
     struct stat st;
     snprintf(src, sizeof src, "%s%s", OLD_ROOT, m->src);
     if (stat(src, &st) != 0) {
         return shim_fail(f, "find", m->src);
     }
-    if (!make_target(m->dst, S_ISDIR(st.st_mode), f) || !bind(src, m->dst, MS_REC, f)) {
+    if (!make_target(spec, number, S_ISDIR(st.st_mode), f) || !bind(src, m->dst, MS_REC, f)) {
         return false;
     }
     return !m->is_read_only || bind(NULL, m->dst, MS_REMOUNT | MS_RDONLY, f);
+}
+
+/* What holds others comes before them. */
+static int shorter_first(const void *a, const void *b)
+{
+    const struct shim_mount *x = a, *y = b;
+    size_t x_len = strlen(x->dst), y_len = strlen(y->dst);
+    return x_len < y_len ? -1 : x_len > y_len;
 }
 
 bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shim_failure *f)
@@ -193,8 +238,10 @@ bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shi
     if (!enter_new_root(dir, f) || !mount_proc(f)) {
         return false;
     }
+    note_private("/");
+    qsort(spec->mounts, spec->n_mounts, sizeof *spec->mounts, shorter_first);
     for (size_t i = 0; i < spec->n_mounts; i++) {
-        if (!add_volume(&spec->mounts[i], f)) {
+        if (!add_volume(spec, i, f)) {
             return false;
         }
     }

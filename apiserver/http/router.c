@@ -256,6 +256,17 @@ static void serve_path(struct opr_req *r)
     }
 }
 
+/* Nobody in particular may read what the roles say; for the rest it is asked to name itself. */
+static opr_status check_access(struct opr_req *r)
+{
+    OPR_TRY(opr_authenticate(r));
+    opr_status st = opr_authorize(r);
+    if (st != OPR_OK && strcmp(r->user.name, "system:anonymous") == 0) {
+        return opr_api_fail(r, 401, "Unauthorized", "Unauthorized");
+    }
+    return st;
+}
+
 void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *req,
                     struct opr_http_response *res)
 {
@@ -273,18 +284,17 @@ void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *r
     };
     bool is_resource = parse_path(&r);
     choose_verb(&r);
-    opr_api_negotiate(&r);
     opr_uuid4(audit);
     opr_http_response_header(res, "Audit-Id",
                              opr_str_of(opr_arena_dup(req->arena, opr_str_of(audit))));
     opr_http_response_header(res, "Cache-Control", OPR_STR("no-cache, private"));
     bool is_open = !is_resource && is_health(req->path);
-    if (!is_open && (opr_authenticate(&r) != OPR_OK || opr_authorize(&r) != OPR_OK)) {
+    if (!is_open && check_access(&r) != OPR_OK) {
         return;
     }
-    if (is_resource) {
+    if (is_resource && opr_api_negotiate(&r) == OPR_OK) {
         serve_resource(&r);
-    } else {
+    } else if (!is_resource) {
         serve_path(&r);
     }
     opr_log(OPR_LOG_DEBUG, "apiserver", "request", "verb=%s path=%.*s user=%s status=%d", r.verb,

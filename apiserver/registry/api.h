@@ -73,6 +73,8 @@ opr_status opr_api_refuse(struct opr_req *r, int code, const char *reason, const
 opr_status opr_api_not_found(struct opr_req *r, const char *plural, const char *name);
 opr_status opr_api_conflict(struct opr_req *r);
 opr_status opr_api_unknown_resource(struct opr_req *r);
+/* A failure with empty details. */
+opr_status opr_api_reject(struct opr_req *r, int code, const char *reason, const char *message);
 opr_status opr_api_method(struct opr_req *r);
 /* 422 with causes. */
 opr_status opr_api_invalid(struct opr_req *r, const struct opr_kind *kind, const char *name,
@@ -82,11 +84,17 @@ opr_status opr_api_bad_option(struct opr_req *r, const char *options, const char
                               const char *field, const char *message);
 /* A store failure on the request's object. */
 opr_status opr_api_store_failure(struct opr_req *r, opr_status st, const struct opr_error *err);
+/* The same with the Kind in the place of the plural. */
+OPR_PRINTF(4, 5)
+opr_status opr_api_refuse_kind(struct opr_req *r, int code, const char *reason, const char *fmt,
+                               ...);
 /* Adds a member to the last failure's details ("causes" entry). */
 void opr_api_add_cause(struct opr_req *r, const char *reason, const char *message,
                        const char *field);
 /* A failure Status as a value, for the ERROR event of a watch. */
 struct json_object *opr_status_doc(int code, const char *reason, const char *message);
+/* Sets a header; one of that name is replaced. */
+void opr_api_header(struct opr_req *r, const char *name, struct opr_str value);
 void opr_api_json(struct opr_req *r, int code, struct json_object *take_doc);
 void opr_api_text(struct opr_req *r, int code, const char *text);
 void opr_api_warn(struct opr_req *r, const char *text);
@@ -94,7 +102,8 @@ void opr_api_deleted(struct opr_req *r, const struct opr_obj *obj);
 
 /* -- output (output.c) --------------------------------------------------------------------- */
 
-void opr_api_negotiate(struct opr_req *r);
+/* The form that the Accept header asks for; answers 406. */
+opr_status opr_api_negotiate(struct opr_req *r);
 /* Answers with an object in the form that was asked for. */
 void opr_api_object(struct opr_req *r, int code, const struct opr_obj *obj);
 void opr_api_doc(struct opr_req *r, int code, struct json_object *doc);
@@ -176,7 +185,9 @@ struct opr_delete {
 opr_status opr_api_remove(struct opr_req *r, const char *ns, const char *name,
                           const struct opr_delete *options, bool is_answered);
 opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_options);
-/* Applies a patch of the request's content type to *doc. */
+/* Answers 415 where the content type is no patch that the request's kind takes. */
+opr_status opr_api_check_patch(struct opr_req *r);
+/* Applies a patch of the request's content type (checked before) to *doc. */
 opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
                                struct json_object **doc);
 

@@ -116,10 +116,8 @@ static opr_status apply(struct opr_req *r, const struct opr_kind *kind, struct o
     struct opr_error err = {0};
     if (opr_str_is(type, "application/json-patch+json")) {
         if (opr_patch_json(doc, patch, &err) != OPR_OK) {
-            opr_api_fail(r, 422, "Invalid",
-                         "the server rejected our request due to an error in our request");
-            opr_api_add_cause(r, "FieldValueInvalid", err.message, NULL);
-            return OPR_E_INVALID;
+            return opr_api_reject(r, 422, "Invalid",
+                                  "the server rejected our request due to an error in our request");
         }
         return OPR_OK;
     }
@@ -132,21 +130,32 @@ static opr_status apply(struct opr_req *r, const struct opr_kind *kind, struct o
     return st == OPR_OK ? OPR_OK : opr_api_fail(r, 400, "BadRequest", "%s", err.message);
 }
 
+opr_status opr_api_check_patch(struct opr_req *r)
+{
+    struct opr_str type = media_type(r);
+    bool is_strategic = opr_str_is(type, "application/strategic-merge-patch+json");
+    if (opr_str_is(type, "application/json-patch+json") ||
+        opr_str_is(type, "application/merge-patch+json") || (is_strategic && !r->kind->is_custom)) {
+        return OPR_OK;
+    }
+    if (opr_str_is(type, "application/apply-patch+yaml")) {
+        return opr_api_fail(r, 415, "UnsupportedMediaType",
+                            "server-side apply is not supported by this server: use client-side "
+                            "apply (kubectl apply without --server-side)");
+    }
+    if (is_strategic) {
+        return opr_api_fail(r, 415, "UnsupportedMediaType",
+                            "the body of the request was in an unknown format - accepted media "
+                            "types include: application/json-patch+json, "
+                            "application/merge-patch+json");
+    }
+    return opr_api_reject(r, 415, "UnsupportedMediaType", "415: Unsupported Media Type");
+}
+
 opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
                                struct json_object **doc)
 {
     struct opr_str type = media_type(r);
-    bool is_strategic = opr_str_is(type, "application/strategic-merge-patch+json");
-    bool is_known = opr_str_is(type, "application/json-patch+json") ||
-                    opr_str_is(type, "application/merge-patch+json") ||
-                    (is_strategic && !kind->is_custom);
-    if (!is_known) {
-        return opr_api_fail(r, 415, "UnsupportedMediaType",
-                            "the body of the request was in an unknown format - accepted media "
-                            "types include: application/json-patch+json, "
-                            "application/merge-patch+json%s",
-                            kind->is_custom ? "" : ", application/strategic-merge-patch+json");
-    }
     struct json_object *patch = NULL;
     struct opr_error err = {0};
     if (opr_doc_parse(r->http->body, &patch, &err) != OPR_OK) {

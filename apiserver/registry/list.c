@@ -146,7 +146,7 @@ static void write_list(struct opr_req *r, const struct opr_select *select, struc
     }
     opr_buf_add_text(out, "]}");
     r->res->status = 200;
-    opr_http_response_header(r->res, "Content-Type", OPR_STR("application/json"));
+    opr_api_header(r, "Content-Type", OPR_STR("application/json"));
 }
 
 void opr_api_list(struct opr_req *r)

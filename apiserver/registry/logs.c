@@ -180,7 +180,7 @@ static void start_follow(struct opr_req *r, struct opr_endpoint *endpoint, const
     OPR_CHECK(pthread_create(&f->thread, NULL, run_follow, f) == 0);
     r->res->status = 200;
     r->res->source = &f->source;
-    opr_http_response_header(r->res, "Content-Type", OPR_STR("text/plain"));
+    opr_api_header(r, "Content-Type", OPR_STR("text/plain"));
 }
 
 /* -- one answer -------------------------------------------------------------------------------- */
@@ -201,7 +201,7 @@ static void fetch(struct opr_req *r, struct opr_endpoint *endpoint, const char *
         r->res->status = 200;
         r->res->body = res.body;
         res.body = (struct opr_buf){0};
-        opr_http_response_header(r->res, "Content-Type", OPR_STR("text/plain"));
+        opr_api_header(r, "Content-Type", OPR_STR("text/plain"));
     }
     opr_buf_fini(&res.body);
     opr_session_free(session);

@@ -31,35 +31,44 @@ struct opr_obj *opr_api_view(const struct opr_kind *kind, const struct opr_obj *
     return obj;
 }
 
-/* The first acceptable form in the order of the Accept header. */
-void opr_api_negotiate(struct opr_req *r)
+/* One part of an Accept header. False: a type or form that is not ours. */
+static bool read_accept(struct opr_str part, enum opr_form *ret_form)
 {
-    struct opr_str rest = opr_http_request_header(r->http, "accept"), part;
-    r->form = OPR_FORM_OBJECT;
-    while (opr_str_next(&rest, ',', &part)) {
-        struct opr_str parameter, type;
-        opr_str_next(&part, ';', &type);
-        type = opr_str_trim(type);
-        enum opr_form form = OPR_FORM_OBJECT;
-        bool is_known = true;
-        while (opr_str_next(&part, ';', &parameter)) {
-            parameter = opr_str_trim(parameter);
-            if (opr_str_is(parameter, "as=Table")) {
-                form = OPR_FORM_TABLE;
-            } else if (opr_str_starts(parameter, "as=PartialObjectMetadata")) {
-                form = OPR_FORM_PARTIAL;
-            } else if (opr_str_starts(parameter, "as=")) {
-                is_known = false;
-            } else if (opr_str_is(parameter, "v=v1beta1")) {
-                is_known = false;
-            }
-        }
-        if (is_known && (opr_str_is(type, "application/json") || opr_str_is(type, "*/*") ||
-                         opr_str_is(type, "application/*"))) {
-            r->form = form;
-            return;
+    struct opr_str parameter, type = {0};
+    (void)opr_str_next(&part, ';', &type); /* none: the type is empty */
+    type = opr_str_trim(type);
+    *ret_form = OPR_FORM_OBJECT;
+    while (opr_str_next(&part, ';', &parameter)) {
+        parameter = opr_str_trim(parameter);
+        if (opr_str_is(parameter, "as=Table")) {
+            *ret_form = OPR_FORM_TABLE;
+        } else if (opr_str_starts(parameter, "as=PartialObjectMetadata")) {
+            *ret_form = OPR_FORM_PARTIAL;
+        } else if (opr_str_starts(parameter, "as=") || opr_str_is(parameter, "v=v1beta1")) {
+            return false;
         }
     }
+    return opr_str_is(type, "application/json") || opr_str_is(type, "*/*") ||
+           opr_str_is(type, "application/*");
+}
+
+opr_status opr_api_negotiate(struct opr_req *r)
+{
+    struct opr_str rest = opr_http_request_header(r->http, "accept"), part;
+    bool is_log = r->sub && strcmp(r->sub, "log") == 0;
+    r->form = OPR_FORM_OBJECT;
+    if (rest.len == 0 || is_log) {
+        return OPR_OK;
+    }
+    while (opr_str_next(&rest, ',', &part)) {
+        if (read_accept(part, &r->form)) {
+            return OPR_OK;
+        }
+    }
+    r->form = OPR_FORM_OBJECT;
+    return opr_api_reject(r, 406, "NotAcceptable",
+                          "406: Not Acceptable\n\nAvailable representations: application/json, "
+                          "application/json;stream=watch");
 }
 
 static void add_partial(struct opr_buf *out, const struct opr_obj *obj)
@@ -118,7 +127,7 @@ void opr_api_object(struct opr_req *r, int code, const struct opr_obj *obj)
 {
     r->res->status = code;
     opr_buf_clear(&r->res->body);
-    opr_http_response_header(r->res, "Content-Type", OPR_STR("application/json"));
+    opr_api_header(r, "Content-Type", OPR_STR("application/json"));
     opr_form_object(&r->res->body, r->kind, r->form, true, obj, r->now_ms);
 }
 

@@ -71,14 +71,14 @@ static opr_status check_preconditions(struct opr_req *r, const struct opr_obj *o
     const char *uid = opr_meta_uid(obj);
     const char *rv = opr_json_str(obj, "/metadata/resourceVersion", "");
     if (options->uid && strcmp(options->uid, uid) != 0) {
-        return opr_api_refuse(r, 409, "Conflict",
+        return opr_api_refuse_kind(r, 409, "Conflict",
                               "Operation cannot be fulfilled on %s \"%s\": the UID in the "
                               "precondition (%s) does not match the UID in record (%s). The object "
                               "might have been deleted and then recreated",
                               r->kind->kind, opr_meta_name(obj), options->uid, uid);
     }
     if (options->rv && strcmp(options->rv, rv) != 0) {
-        return opr_api_refuse(r, 409, "Conflict",
+        return opr_api_refuse_kind(r, 409, "Conflict",
                               "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in "
                               "the precondition (%s) does not match the ResourceVersion in record "
                               "(%s). The object might have been modified",
@@ -140,7 +140,9 @@ static bool mark(struct opr_req *r, struct json_object *doc, int64_t grace)
     }
     opr_time_format(r->now_ms + grace * 1000, when);
     opr_doc_put_str(doc, "/metadata/deletionTimestamp", when);
-    opr_doc_put_int(doc, "/metadata/deletionGracePeriodSeconds", grace);
+    if (!opr_kind_is(r->kind, "", "namespaces")) {
+        opr_doc_put_int(doc, "/metadata/deletionGracePeriodSeconds", grace);
+    }
     if (r->kind->has_generation && !is_marked) {
         opr_doc_put_int(doc, "/metadata/generation",
                         opr_doc_int(doc, "/metadata/generation", 0) + 1);
@@ -277,6 +279,5 @@ void opr_api_delete_collection(struct opr_req *r)
     json_object_object_add(d, "apiVersion", json_object_new_string("v1"));
     json_object_object_add(d, "metadata", json_object_new_object());
     json_object_object_add(d, "status", json_object_new_string("Success"));
-    r->res->n_headers = 0;
     opr_api_json(r, 200, d);
 }

@@ -110,7 +110,11 @@ static opr_status write_once(struct opr_req *r, const struct opr_obj *obj)
 void opr_api_scale(struct opr_req *r)
 {
     bool is_get = strcmp(r->verb, "get") == 0;
-    if (!is_get && opr_api_write_options(r, "UpdateOptions") != OPR_OK) {
+    bool is_patch = strcmp(r->verb, "patch") == 0;
+    if (is_patch && opr_api_check_patch(r) != OPR_OK) {
+        return;
+    }
+    if (!is_get && opr_api_write_options(r, is_patch ? "PatchOptions" : "UpdateOptions") != OPR_OK) {
         return;
     }
     struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);

@@ -22,12 +22,23 @@ struct json_object *opr_status_doc(int code, const char *reason, const char *mes
     return d;
 }
 
+void opr_api_header(struct opr_req *r, const char *name, struct opr_str value)
+{
+    for (size_t i = 0; i < r->res->n_headers; i++) {
+        if (opr_str_is(r->res->headers[i].name, name)) {
+            r->res->headers[i].value = value;
+            return;
+        }
+    }
+    opr_http_response_header(r->res, name, value);
+}
+
 void opr_api_json(struct opr_req *r, int code, struct json_object *take_doc)
 {
     r->res->status = code;
     opr_buf_clear(&r->res->body);
     opr_doc_write(&r->res->body, take_doc);
-    opr_http_response_header(r->res, "Content-Type", OPR_STR("application/json"));
+    opr_api_header(r, "Content-Type", OPR_STR("application/json"));
     json_object_put(take_doc);
 }
 
@@ -36,7 +47,7 @@ void opr_api_text(struct opr_req *r, int code, const char *text)
     r->res->status = code;
     opr_buf_clear(&r->res->body);
     opr_buf_add_text(&r->res->body, text);
-    opr_http_response_header(r->res, "Content-Type", OPR_STR("text/plain; charset=utf-8"));
+    opr_api_header(r, "Content-Type", OPR_STR("text/plain; charset=utf-8"));
 }
 
 static opr_status answer(struct opr_req *r, int code, const char *reason, const char *message,
@@ -83,6 +94,16 @@ opr_status opr_api_refuse(struct opr_req *r, int code, const char *reason, const
     return answer(r, code, reason, message, details_of(r->name, r->group, r->plural));
 }
 
+opr_status opr_api_refuse_kind(struct opr_req *r, int code, const char *reason, const char *fmt,
+                               ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    const char *message = opr_arena_vprintf(r->arena, fmt, args);
+    va_end(args);
+    return answer(r, code, reason, message, details_of(r->name, r->group, r->kind->kind));
+}
+
 /* "deployments.apps". */
 static const char *qualified(struct opr_req *r)
 {
@@ -108,17 +129,20 @@ opr_status opr_api_conflict(struct opr_req *r)
                           qualified(r), r->name);
 }
 
+opr_status opr_api_reject(struct opr_req *r, int code, const char *reason, const char *message)
+{
+    return answer(r, code, reason, message, json_object_new_object());
+}
+
 opr_status opr_api_unknown_resource(struct opr_req *r)
 {
-    return answer(r, 404, "NotFound", "the server could not find the requested resource",
-                  json_object_new_object());
+    return opr_api_reject(r, 404, "NotFound", "the server could not find the requested resource");
 }
 
 opr_status opr_api_method(struct opr_req *r)
 {
-    return answer(r, 405, "MethodNotAllowed",
-                  "the server does not allow this method on the requested resource",
-                  json_object_new_object());
+    return opr_api_reject(r, 405, "MethodNotAllowed",
+                          "the server does not allow this method on the requested resource");
 }
 
 static const char *joined(struct opr_req *r, const struct opr_field_errors *errors)
@@ -196,13 +220,32 @@ void opr_api_add_cause(struct opr_req *r, const char *reason, const char *messag
     json_object_put(d);
 }
 
+#define WARNINGS_MAX 8
+
+/* A patch that is tried again warns again: each text once, and not more than fit. */
+static bool has_warning(const struct opr_req *r, struct opr_str value)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->res->n_headers; i++) {
+        if (opr_str_is(r->res->headers[i].name, "Warning")) {
+            count++;
+            if (opr_str_eq(r->res->headers[i].value, value)) {
+                return true;
+            }
+        }
+    }
+    return count >= WARNINGS_MAX;
+}
+
 void opr_api_warn(struct opr_req *r, const char *text)
 {
     struct opr_buf quoted = {0};
     opr_buf_add_text(&quoted, "299 - ");
     opr_buf_add_json(&quoted, opr_str_of(text));
-    opr_http_response_header(r->res, "Warning",
-                             opr_str_of(opr_arena_dup(r->arena, opr_buf_str(&quoted))));
+    if (!has_warning(r, opr_buf_str(&quoted))) {
+        opr_http_response_header(r->res, "Warning",
+                                 opr_str_of(opr_arena_dup(r->arena, opr_buf_str(&quoted))));
+    }
     opr_buf_fini(&quoted);
 }
 

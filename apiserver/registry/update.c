@@ -240,7 +240,7 @@ static opr_status patch_once(struct opr_req *r, const struct opr_obj *old, struc
 
 void opr_api_patch(struct opr_req *r)
 {
-    if (opr_api_write_options(r, "PatchOptions") != OPR_OK) {
+    if (opr_api_check_patch(r) != OPR_OK || opr_api_write_options(r, "PatchOptions") != OPR_OK) {
         return;
     }
     struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);

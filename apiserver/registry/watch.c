@@ -295,5 +295,5 @@ void opr_api_watch(struct opr_req *r)
     position(r, w, rv, rv == 0);
     r->res->status = 200;
     r->res->source = &w->source;
-    opr_http_response_header(r->res, "Content-Type", OPR_STR("application/json"));
+    opr_api_header(r, "Content-Type", OPR_STR("application/json"));
 }

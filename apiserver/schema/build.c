@@ -85,7 +85,7 @@ static bool is_zero(const struct opr_schema_type *t, struct json_object *v)
 }
 
 /* Takes v (NULL: absent). Says whether the member is printed. */
-static bool member_value(const struct opr_schema_field *f, struct json_object *v,
+static bool member_value(const struct opr_type_field *f, struct json_object *v,
                          struct json_object **ret_value)
 {
     *ret_value = v;

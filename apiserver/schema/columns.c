@@ -135,7 +135,7 @@ struct json_object *opr_schema_columns(const struct opr_kind *kind)
 {
     struct json_object *list = json_object_new_array();
     if (kind->is_custom) {
-        add_custom_columns(list, opr__kind_info(kind));
+        add_custom_columns(list, opr__info_of(kind));
         return list;
     }
     for (const struct column *c = TABLES[table_of(kind)].columns; c->name; c++) {
@@ -150,7 +150,7 @@ struct json_object *opr_schema_cells(const struct opr_kind *kind, const struct o
 {
     struct json_object *cells = json_object_new_array();
     if (kind->is_custom) {
-        opr__row_custom(cells, opr__kind_info(kind), obj, now_ms);
+        opr__row_custom(cells, opr__info_of(kind), obj, now_ms);
     } else {
         TABLES[table_of(kind)].row(cells, obj, now_ms);
     }

@@ -168,7 +168,7 @@ static void build_fields(struct builder *b, struct json_object *schema, struct o
     if (count + more == 0 || count + more > UINT16_MAX) {
         return;
     }
-    struct opr_schema_field *f = opr_arena_alloc(b->arena, (count + more) * sizeof(*f));
+    struct opr_type_field *f = opr_arena_alloc(b->arena, (count + more) * sizeof(*f));
     t->fields = f;
     if (has_properties) {
         json_object_object_foreach(properties, name, property)
@@ -200,10 +200,10 @@ static void build_object(struct builder *b, struct json_object *schema, struct o
     if (json_object_is_type(more, json_type_object)) {
         t->elem = build_type(b, more);
     } else if (more && json_object_get_boolean(more)) {
-        t->flags |= OPR_TYPE_PRESERVE_UNKNOWN;
+        t->flags |= OPR_SCHEMA_PRESERVE_UNKNOWN;
     }
     if (strcmp(opr_doc_str(schema, "/x-kubernetes-map-type", ""), "atomic") == 0) {
-        t->flags |= OPR_TYPE_MAP_ATOMIC;
+        t->flags |= OPR_SCHEMA_MAP_ATOMIC;
     }
 }
 
@@ -242,7 +242,7 @@ static uint8_t node_of(struct json_object *schema)
 static struct opr_schema_type *build_type(struct builder *b, struct json_object *schema)
 {
     struct opr_schema_type *t = opr_arena_alloc(b->arena, sizeof(*t));
-    t->flags = OPR_TYPE_CUSTOM;
+    t->flags = OPR_SCHEMA_CUSTOM;
     t->node = OPR_NODE_ANY;
     t->go_name = "";
     if (!json_object_is_type(schema, json_type_object)) {
@@ -257,13 +257,13 @@ static struct opr_schema_type *build_type(struct builder *b, struct json_object 
     t->node = node_of(schema);
     t->go_name = text(b, opr_doc_str(schema, "/type", ""));
     if (opr_doc_bool(schema, "/x-kubernetes-preserve-unknown-fields", false)) {
-        t->flags |= OPR_TYPE_PRESERVE_UNKNOWN;
+        t->flags |= OPR_SCHEMA_PRESERVE_UNKNOWN;
     }
     if (opr_doc_bool(schema, "/x-kubernetes-embedded-resource", false)) {
-        t->flags |= OPR_TYPE_EMBEDDED;
+        t->flags |= OPR_SCHEMA_EMBEDDED;
     }
     if (opr_doc_bool(schema, "/nullable", false)) {
-        t->flags |= OPR_TYPE_NULLABLE;
+        t->flags |= OPR_SCHEMA_NULLABLE;
     }
     if (t->node == OPR_NODE_OBJECT || t->node == OPR_NODE_ANY) {
         build_object(b, schema, t);
@@ -281,12 +281,12 @@ static const struct opr_schema_type *build_root(struct builder *b, struct json_o
     struct json_object *schema = opr_doc_at(version, "/schema/openAPIV3Schema");
     struct opr_schema_type *t = build_type(b, schema);
     size_t kept = 0;
-    struct opr_schema_field *fields =
+    struct opr_type_field *fields =
         opr_arena_alloc(b->arena, (t->field_count + 3u) * sizeof(*fields));
     for (size_t i = 0; i < 2; i++) {
         fields[kept++] = opr__type_type_meta->fields[i];
     }
-    fields[kept++] = (struct opr_schema_field){.name = "metadata", .type = opr__type_object_meta};
+    fields[kept++] = (struct opr_type_field){.name = "metadata", .type = opr__type_object_meta};
     for (uint16_t i = 0; i < t->field_count; i++) {
         const char *name = t->fields[i].name;
         if (strcmp(name, "apiVersion") != 0 && strcmp(name, "kind") != 0 &&
@@ -297,7 +297,7 @@ static const struct opr_schema_type *build_root(struct builder *b, struct json_o
     t->fields = fields;
     t->field_count = (uint16_t)kept;
     t->node = OPR_NODE_OBJECT;
-    t->flags |= schema ? 0u : OPR_TYPE_PRESERVE_UNKNOWN;
+    t->flags |= schema ? 0u : OPR_SCHEMA_PRESERVE_UNKNOWN;
     return t;
 }
 

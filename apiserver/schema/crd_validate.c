@@ -250,17 +250,17 @@ static void check_object(const struct opr_schema_type *t, const struct opr__path
     const struct opr_schema_rules *r = t->rules;
     int64_t count = json_object_object_length(v);
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const struct opr_schema_field *f = &t->fields[i];
+        const struct opr_type_field *f = &t->fields[i];
         struct json_object *member = NULL;
         bool is_there = json_object_object_get_ex(v, f->name, &member);
         if (!is_there && (f->flags & OPR_FIELD_REQUIRED)) {
             opr__required(e, OPR__IN(p, f->name), NULL);
-        } else if (is_there && f->type && (f->type->flags & OPR_TYPE_CUSTOM)) {
+        } else if (is_there && f->type && (f->type->flags & OPR_SCHEMA_CUSTOM)) {
             check(f->type, OPR__IN(p, f->name), member, e);
         }
     }
     static const char *const own[] = {"apiVersion", "kind"};
-    for (size_t i = 0; (t->flags & OPR_TYPE_EMBEDDED) && i < 2; i++) {
+    for (size_t i = 0; (t->flags & OPR_SCHEMA_EMBEDDED) && i < 2; i++) {
         if (!opr__has_text(v, own[i])) {
             opr__required(e, OPR__IN(p, own[i]), NULL);
         }
@@ -353,7 +353,7 @@ static void check(const struct opr_schema_type *t, const struct opr__path *p,
                   struct json_object *v, struct opr_field_errors *e)
 {
     const struct opr_schema_rules *r = t->rules;
-    if (!v && (t->flags & OPR_TYPE_NULLABLE)) {
+    if (!v && (t->flags & OPR_SCHEMA_NULLABLE)) {
         return;
     }
     if (!has_type(t, v)) {

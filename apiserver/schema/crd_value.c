@@ -7,7 +7,7 @@
 
 static const struct opr_schema_type *member_type(const struct opr_schema_type *t, const char *name)
 {
-    const struct opr_schema_field *f = opr_schema_type_field(t, opr_str_of(name));
+    const struct opr_type_field *f = opr_schema_type_field(t, opr_str_of(name));
     return f ? f->type : t->elem;
 }
 
@@ -25,9 +25,9 @@ static void prune_object(const struct opr_schema_type *t, const struct opr__path
 {
     json_object_object_foreach(doc, name, value)
     {
-        const struct opr_schema_field *f = opr_schema_type_field(t, opr_str_of(name));
-        bool is_known = f || t->elem || (t->flags & OPR_TYPE_PRESERVE_UNKNOWN) ||
-                        ((t->flags & OPR_TYPE_EMBEDDED) && is_type_meta(name));
+        const struct opr_type_field *f = opr_schema_type_field(t, opr_str_of(name));
+        bool is_known = f || t->elem || (t->flags & OPR_SCHEMA_PRESERVE_UNKNOWN) ||
+                        ((t->flags & OPR_SCHEMA_EMBEDDED) && is_type_meta(name));
         if (is_known) {
             prune(f ? f->type : t->elem, OPR__IN(p, name), value, errors);
             continue;
@@ -44,7 +44,7 @@ static void prune_object(const struct opr_schema_type *t, const struct opr__path
 static void prune(const struct opr_schema_type *t, const struct opr__path *p,
                   struct json_object *doc, struct opr_field_errors *errors)
 {
-    if (!t || !(t->flags & OPR_TYPE_CUSTOM)) {
+    if (!t || !(t->flags & OPR_SCHEMA_CUSTOM)) {
         return;
     }
     bool has_members = t->node == OPR_NODE_OBJECT || t->field_count || t->elem;
@@ -73,14 +73,14 @@ void opr__custom_prune(const struct opr_schema_type *t, struct json_object *doc,
     }
 }
 
-static bool is_nullable(const struct opr_schema_field *f)
+static bool is_nullable(const struct opr_type_field *f)
 {
-    return f->type && (f->type->flags & OPR_TYPE_NULLABLE);
+    return f->type && (f->type->flags & OPR_SCHEMA_NULLABLE);
 }
 
 void opr__custom_default(const struct opr_schema_type *t, struct json_object *doc)
 {
-    if (!t || !(t->flags & OPR_TYPE_CUSTOM)) {
+    if (!t || !(t->flags & OPR_SCHEMA_CUSTOM)) {
         return;
     }
     if (json_object_is_type(doc, json_type_array)) {
@@ -93,7 +93,7 @@ void opr__custom_default(const struct opr_schema_type *t, struct json_object *do
         return;
     }
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const struct opr_schema_field *f = &t->fields[i];
+        const struct opr_type_field *f = &t->fields[i];
         struct json_object *value = NULL;
         bool has_value = json_object_object_get_ex(doc, f->name, &value);
         if (f->default_json && (!has_value || (!value && !is_nullable(f)))) {

@@ -4,7 +4,7 @@
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
-const struct opr__kind_info *opr__kind_info(const struct opr_kind *k)
+const struct opr__kind_info *opr__info_of(const struct opr_kind *k)
 {
     return k->is_custom ? opr__custom_info(k) : &opr__kind_infos[k - opr__kinds];
 }

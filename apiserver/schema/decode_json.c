@@ -92,7 +92,7 @@ static struct json_object *text_object(struct reader *r)
 /* What null stands for within a list or a map. */
 static struct json_object *null_item(const struct opr_schema_type *elem)
 {
-    return elem && !(elem->flags & OPR_TYPE_CUSTOM) ? opr__zero_value(elem) : NULL;
+    return elem && !(elem->flags & OPR_SCHEMA_CUSTOM) ? opr__zero_value(elem) : NULL;
 }
 
 /* A list, given what one item is. */
@@ -156,7 +156,7 @@ static const struct opr_schema_type *member_type(const struct opr_schema_type *t
     if (!t || t->node == OPR_NODE_MAP) {
         return t ? t->elem : NULL;
     }
-    const struct opr_schema_field *f = opr_schema_type_field(t, name);
+    const struct opr_type_field *f = opr_schema_type_field(t, name);
     return f ? f->type : t->elem;
 }
 
@@ -190,7 +190,7 @@ static opr_status read_map(struct reader *r, const struct opr_schema_type *t,
 }
 
 static opr_status read_field(struct reader *r, const struct opr_schema_type *t, size_t base,
-                             const struct opr_schema_field *f)
+                             const struct opr_type_field *f)
 {
     size_t path_len = r->path.len, go_len = r->go.len;
     const char *outer = r->go_struct;
@@ -219,7 +219,7 @@ static opr_status read_fields(struct reader *r, const struct opr_schema_type *t,
         if (!more) {
             return OPR_OK;
         }
-        const struct opr_schema_field *f = opr_schema_type_field(t, opr_buf_str(&r->text));
+        const struct opr_type_field *f = opr_schema_type_field(t, opr_buf_str(&r->text));
         if (!f) {
             strict_error(r, "UnknownField", "unknown", opr_buf_str(&r->text));
             struct json_object *ignored = NULL;
@@ -243,7 +243,7 @@ static opr_status read_fields(struct reader *r, const struct opr_schema_type *t,
 static opr_status read_object(struct reader *r, const struct opr_schema_type *t,
                               struct json_object **ret_value)
 {
-    if (t && t->node == OPR_NODE_OBJECT && !(t->flags & OPR_TYPE_CUSTOM)) {
+    if (t && t->node == OPR_NODE_OBJECT && !(t->flags & OPR_SCHEMA_CUSTOM)) {
         size_t base = opr__slots_open(&r->slots, t);
         opr_status st = read_fields(r, t, base);
         if (st != OPR_OK) {
@@ -421,7 +421,7 @@ static opr_status read_value(struct reader *r, const struct opr_schema_type *t,
         *ret_value = NULL;
         return opr__scan_word(&r->scan, "null");
     }
-    bool is_custom = t && (t->flags & OPR_TYPE_CUSTOM);
+    bool is_custom = t && (t->flags & OPR_SCHEMA_CUSTOM);
     if (t && !is_custom && !wants(t, sort)) {
         return wrong_type(r, sort, t);
     }

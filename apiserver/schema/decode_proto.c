@@ -389,7 +389,7 @@ static opr_status read_entry(const struct wire *outer, const struct opr_schema_t
     return OPR_OK;
 }
 
-static const struct opr_schema_field *field_of(const struct opr_schema_type *t, uint32_t number)
+static const struct opr_type_field *field_of(const struct opr_schema_type *t, uint32_t number)
 {
     for (uint16_t i = 0; i < t->field_count; i++) {
         if (t->fields[i].proto_no == number) {
@@ -413,7 +413,7 @@ static opr_status read_inline(const struct wire *outer, const struct opr_schema_
     opr_status st = read_members(&w, t, slots, base);
     for (uint16_t i = 0; st == OPR_OK && i < t->field_count; i++) {
         struct json_object *value = slots->items[base + i];
-        const struct opr_schema_field *f =
+        const struct opr_type_field *f =
             t->fields[i].name ? opr_schema_type_field(parent, opr_str_of(t->fields[i].name)) : NULL;
         if (value && f) {
             slots->items[base + i] = NULL;
@@ -425,7 +425,7 @@ static opr_status read_inline(const struct wire *outer, const struct opr_schema_
 }
 
 static opr_status read_member(const struct wire *w, const struct opr_schema_type *t,
-                              const struct opr_schema_field *field, const struct wire_field *f,
+                              const struct opr_type_field *field, const struct wire_field *f,
                               struct opr__slots *slots, size_t base)
 {
     size_t index = (size_t)(field - t->fields);
@@ -457,7 +457,7 @@ static opr_status read_members(struct wire *w, const struct opr_schema_type *t,
     struct wire_field f;
     opr_status st;
     while ((st = next_field(w, &f)) == OPR_OK) {
-        const struct opr_schema_field *field = field_of(t, f.number);
+        const struct opr_type_field *field = field_of(t, f.number);
         if (field) {
             OPR_TRY(read_member(w, t, field, &f, slots, base));
         }
@@ -516,7 +516,7 @@ opr_status opr__decode_proto(const struct opr_kind *kind, struct opr_str body,
     opr_status st = read_members(&w, named->type, &slots, base);
     const struct opr_str names[] = {OPR_STR("apiVersion"), OPR_STR("kind")};
     for (size_t i = 0; st == OPR_OK && i < 2; i++) {
-        const struct opr_schema_field *f = opr_schema_type_field(named->type, names[i]);
+        const struct opr_type_field *f = opr_schema_type_field(named->type, names[i]);
         if (f && meta.text[i + 1].len) {
             opr__slots_set(&slots, base, (size_t)(f - named->type->fields),
                            new_text(meta.text[i + 1]));

@@ -2,7 +2,7 @@
 #include "apiserver/schema/build.h"
 #include "core/base/str.h"
 
-static bool is_unset(const struct opr_schema_field *f, struct json_object *value)
+static bool is_unset(const struct opr_type_field *f, struct json_object *value)
 {
     if (!value) {
         return true;
@@ -29,7 +29,7 @@ static void default_value(const struct opr_schema_type *t, struct json_object *v
 static void add_structs(const struct opr_schema_type *t, struct json_object *o)
 {
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const struct opr_schema_field *f = &t->fields[i];
+        const struct opr_type_field *f = &t->fields[i];
         bool is_struct = f->name && f->type->node == OPR_NODE_OBJECT &&
                          !(f->flags & (OPR_FIELD_PTR | OPR_FIELD_OMITZERO));
         if (is_struct && !json_object_object_get(o, f->name)) {
@@ -42,7 +42,7 @@ static void default_object(const struct opr_schema_type *t, struct json_object *
 {
     add_structs(t, o);
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const struct opr_schema_field *f = &t->fields[i];
+        const struct opr_type_field *f = &t->fields[i];
         if (f->default_json && is_unset(f, json_object_object_get(o, f->name))) {
             json_object_object_add(o, f->name, json_tokener_parse(f->default_json));
         }
@@ -51,7 +51,7 @@ static void default_object(const struct opr_schema_type *t, struct json_object *
         t->set_defaults(o);
     }
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const struct opr_schema_field *f = &t->fields[i];
+        const struct opr_type_field *f = &t->fields[i];
         struct json_object *value;
         if (f->name && f->type->node >= OPR_NODE_OBJECT &&
             json_object_object_get_ex(o, f->name, &value) && value) {

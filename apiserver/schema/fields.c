@@ -20,7 +20,7 @@ static bool to_pointer(struct opr_str field, char *out, size_t size)
 
 static bool is_selectable(const struct opr_kind *kind, struct opr_str field)
 {
-    const char *const *names = opr__kind_info(kind)->selectable;
+    const char *const *names = opr__info_of(kind)->selectable;
     if (opr_str_is(field, "metadata.name") ||
         (opr_str_is(field, "metadata.namespace") && (kind->is_namespaced || !kind->is_custom))) {
         return true;

@@ -86,7 +86,7 @@ static struct json_object *container(struct opr__openapi *d, const struct opr_sc
     struct json_object *o = scalar(is_map ? "object" : "array", NULL);
     json_object_object_add(o, is_map ? "additionalProperties" : "items", schema_of(d, t->elem));
     add_list_type(o, t);
-    if (is_map && (t->flags & OPR_TYPE_MAP_ATOMIC)) {
+    if (is_map && (t->flags & OPR_SCHEMA_MAP_ATOMIC)) {
         json_object_object_add(o, "x-kubernetes-map-type", text("atomic"));
     }
     return o;
@@ -132,7 +132,7 @@ static struct json_object *schema_of(struct opr__openapi *d, const struct opr_sc
     }
 }
 
-static void add_patch_strategy(struct json_object *o, const struct opr_schema_field *f)
+static void add_patch_strategy(struct json_object *o, const struct opr_type_field *f)
 {
     bool merges = f->flags & OPR_FIELD_PATCH_MERGE, retains = f->flags & OPR_FIELD_PATCH_RETAIN_KEYS;
     const char *strategy = merges && retains                         ? "merge,retainKeys"
@@ -148,7 +148,7 @@ static void add_patch_strategy(struct json_object *o, const struct opr_schema_fi
     }
 }
 
-static struct json_object *property(struct opr__openapi *d, const struct opr_schema_field *f)
+static struct json_object *property(struct opr__openapi *d, const struct opr_type_field *f)
 {
     struct json_object *schema = schema_of(d, f->type);
     bool has_more = f->default_json || f->merge_key ||
@@ -173,7 +173,7 @@ static void add_fields(struct opr__openapi *d, const struct opr_schema_type *t,
 {
     struct json_object *properties = json_object_new_object(), *required = json_object_new_array();
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const struct opr_schema_field *f = &t->fields[i];
+        const struct opr_type_field *f = &t->fields[i];
         if (!f->name) {
             continue;
         }
@@ -200,7 +200,7 @@ struct json_object *opr__openapi_ref(struct opr__openapi *d, const struct opr_sc
         struct json_object *schema = scalar("object", NULL);
         json_object_object_add(d->schemas, t->name, schema); /* first: types refer to themselves */
         add_fields(d, t, schema);
-        if (t->flags & OPR_TYPE_MAP_ATOMIC) {
+        if (t->flags & OPR_SCHEMA_MAP_ATOMIC) {
             json_object_object_add(schema, "x-kubernetes-map-type", text("atomic"));
         }
     }

@@ -17,7 +17,7 @@ struct merge {
 static opr_status merge_map(struct merge *m, const struct opr_schema_type *t,
                             struct json_object *into, struct json_object *patch);
 
-static const struct opr_schema_field *field_of(const struct opr_schema_type *t, const char *name)
+static const struct opr_type_field *field_of(const struct opr_schema_type *t, const char *name)
 {
     return t && t->node == OPR_NODE_OBJECT ? opr_schema_type_field(t, opr_str_of(name)) : NULL;
 }
@@ -25,7 +25,7 @@ static const struct opr_schema_field *field_of(const struct opr_schema_type *t, 
 /* The type of a member's value. */
 static const struct opr_schema_type *value_type(const struct opr_schema_type *t, const char *name)
 {
-    const struct opr_schema_field *f = field_of(t, name);
+    const struct opr_type_field *f = field_of(t, name);
     return f ? f->type : t && t->node == OPR_NODE_MAP ? t->elem : NULL;
 }
 
@@ -193,7 +193,7 @@ static struct json_object *without_directives(struct json_object *patch)
 }
 
 /* The list that before becomes. Owned. */
-static opr_status merge_list(struct merge *m, const struct opr_schema_field *f,
+static opr_status merge_list(struct merge *m, const struct opr_type_field *f,
                              struct json_object *before, struct json_object *patch,
                              struct json_object **ret_list)
 {
@@ -247,7 +247,7 @@ static void delete_from_list(struct json_object *into, const char *name, struct 
 static void set_order(const struct opr_schema_type *t, struct json_object *into, const char *name,
                       struct json_object *order, struct json_object *before)
 {
-    const struct opr_schema_field *f = field_of(t, name);
+    const struct opr_type_field *f = field_of(t, name);
     struct json_object *list = json_object_object_get(into, name);
     if (json_object_is_type(list, json_type_array) && json_object_is_type(order, json_type_array)) {
         const char *key = f ? f->merge_key : NULL;
@@ -259,7 +259,7 @@ static opr_status merge_member(struct merge *m, const struct opr_schema_type *t,
                                struct json_object *into, const char *name,
                                struct json_object *patch)
 {
-    const struct opr_schema_field *f = field_of(t, name);
+    const struct opr_type_field *f = field_of(t, name);
     struct json_object *before = json_object_object_get(into, name), *value = NULL;
     if (!patch) {
         json_object_object_del(into, name);

@@ -43,14 +43,14 @@ enum opr_list_type {
 };
 
 enum { /* opr_schema_type.flags */
-       OPR_TYPE_MAP_ATOMIC = 1u,
-       OPR_TYPE_CUSTOM = 2u,           /* part of a CRD's schema: nothing is added or dropped */
-       OPR_TYPE_PRESERVE_UNKNOWN = 4u, /* custom: members that are not in the schema stay */
-       OPR_TYPE_EMBEDDED = 8u,         /* custom: holds apiVersion, kind and metadata */
-       OPR_TYPE_NULLABLE = 16u         /* custom */
+       OPR_SCHEMA_MAP_ATOMIC = 1u,
+       OPR_SCHEMA_CUSTOM = 2u,           /* part of a CRD's schema: nothing is added or dropped */
+       OPR_SCHEMA_PRESERVE_UNKNOWN = 4u, /* custom: members that are not in the schema stay */
+       OPR_SCHEMA_EMBEDDED = 8u,         /* custom: holds apiVersion, kind and metadata */
+       OPR_SCHEMA_NULLABLE = 16u         /* custom */
 };
 
-enum { /* opr_schema_field.flags */
+enum { /* opr_type_field.flags */
        OPR_FIELD_PTR = 1u, /* Go keeps a pointer: zero and absent differ */
        OPR_FIELD_OMITEMPTY = 2u,
        OPR_FIELD_OMITZERO = 4u,
@@ -84,7 +84,7 @@ struct opr_schema_type {
     uint32_t flags;
     const char *name;    /* OpenAPI name of a message, else NULL */
     const char *go_name; /* "v1.PodSpec", "[]v1.Container", "int32"; custom: "string", "array" */
-    const struct opr_schema_field *fields;
+    const struct opr_type_field *fields;
     const struct opr_schema_type *elem;
     const char *const *keys;  /* of a list of type map; ends with NULL */
     const char *const *enums; /* sorted; ends with NULL; NULL: none */
@@ -92,7 +92,7 @@ struct opr_schema_type {
     const struct opr_schema_rules *rules;             /* custom only */
 };
 
-struct opr_schema_field {
+struct opr_type_field {
     const char *name; /* NULL for OPR_FIELD_INLINE */
     const struct opr_schema_type *type;
     const char *default_json; /* NULL: none */
@@ -113,7 +113,7 @@ struct opr__kind_info {
     const struct opr_schema_column *columns;
     size_t column_count;
 };
-const struct opr__kind_info *opr__kind_info(const struct opr_kind *k);
+const struct opr__kind_info *opr__info_of(const struct opr_kind *k);
 
 /* Generated. */
 extern const struct opr_kind opr__kinds[];
@@ -125,7 +125,7 @@ extern const struct opr_schema_type *const opr__type_list_meta;
 extern const struct opr_schema_type opr__type_any;
 
 /* NULL: no such field. */
-const struct opr_schema_field *opr_schema_type_field(const struct opr_schema_type *t,
+const struct opr_type_field *opr_schema_type_field(const struct opr_schema_type *t,
                                                      struct opr_str name);
 
 #ifdef __cplusplus

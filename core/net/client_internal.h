@@ -28,19 +28,22 @@ struct opr_endpoint {
     pthread_mutex_t lock;
     char *token;            /* owned; lock */
     int64_t token_mtime_ns; /* lock */
+    unsigned token_number;  /* counts the tokens read so far; lock */
     uint64_t token_seen_ns; /* when the file was last looked at; 0: look now; lock */
 };
 
 /* "Authorization: Bearer ..." in an owned string, or NULL. Looks at the token file when due. */
-char *opr__endpoint_authorization(struct opr_endpoint *e);
-/* The server refused the token: the file is looked at again with the next call. */
-void opr__endpoint_token_refused(struct opr_endpoint *e);
+char *opr__endpoint_authorization(struct opr_endpoint *e, unsigned *ret_number);
+/* The server refused the token with this number: looks at the file at once. true: there is another
+ * token now. */
+bool opr__endpoint_token_refused(struct opr_endpoint *e, unsigned number);
 
 /* One transfer. The request must live until it ends. */
 struct opr__easy {
     CURL *curl;                 /* owned */
     struct curl_slist *headers; /* owned */
     char error[CURL_ERROR_SIZE];
+    unsigned token_number; /* of the endpoint: which token was sent */
 };
 void opr__easy_init(struct opr__easy *e);
 void opr__easy_fini(struct opr__easy *e);

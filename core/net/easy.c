@@ -98,7 +98,7 @@ static void set_headers(struct opr__easy *e, struct opr_endpoint *endpoint,
     if (endpoint->host_header) {
         add_header(e, endpoint->host_header);
     }
-    char *authorization = opr__endpoint_authorization(endpoint);
+    char *authorization = opr__endpoint_authorization(endpoint, &e->token_number);
     if (authorization) {
         add_header(e, authorization);
         explicit_bzero(authorization, strlen(authorization));

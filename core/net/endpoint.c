@@ -48,27 +48,37 @@ static void refresh_token(struct opr_endpoint *e)
             opr_free(e->token);
             e->token = opr_xstrndup(text.ptr, text.len);
             e->token_mtime_ns = mtime_ns;
+            e->token_number++;
         }
     }
     opr_buf_fini(&data);
 }
 
-char *opr__endpoint_authorization(struct opr_endpoint *e)
+char *opr__endpoint_authorization(struct opr_endpoint *e, unsigned *ret_number)
 {
     pthread_mutex_lock(&e->lock);
     if (e->token_file) {
         refresh_token(e);
     }
+    *ret_number = e->token_number;
     char *header = e->token ? opr_xprintf("Authorization: Bearer %s", e->token) : NULL;
     pthread_mutex_unlock(&e->lock);
     return header;
 }
 
-void opr__endpoint_token_refused(struct opr_endpoint *e)
+bool opr__endpoint_token_refused(struct opr_endpoint *e, unsigned number)
 {
+    if (!e->token_file) {
+        return false;
+    }
     pthread_mutex_lock(&e->lock);
-    e->token_seen_ns = 0;
+    if (e->token_number == number) {
+        e->token_seen_ns = 0;
+        refresh_token(e);
+    }
+    bool is_renewed = e->token_number != number;
     pthread_mutex_unlock(&e->lock);
+    return is_renewed;
 }
 
 /* scheme, host (with brackets for IPv6) and port. */

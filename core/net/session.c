@@ -113,7 +113,7 @@ static void start(struct opr_session *s, struct transfer *t, const struct opr_cl
     t->is_running = true;
 }
 
-static void read_info(struct opr_session *s, struct transfer *t)
+static void read_info(struct transfer *t)
 {
     CURL *curl = t->easy.curl;
     long status = 0;
@@ -125,9 +125,6 @@ static void read_info(struct opr_session *s, struct transfer *t)
     t->res->status = (int)status;
     t->res->retry_after_s = retry_after > 0 ? (uint32_t)retry_after : 0;
     snprintf(t->res->content_type, sizeof t->res->content_type, "%s", type ? type : "");
-    if (status == 401) {
-        opr__endpoint_token_refused(s->endpoint);
-    }
 }
 
 static void end(struct opr_session *s, struct transfer *t, CURLcode code)
@@ -139,7 +136,7 @@ static void end(struct opr_session *s, struct transfer *t, CURLcode code)
         t->status = opr__easy_result(&t->easy, code, t->method, t->reterr);
     }
     if (t->status == OPR_OK) {
-        read_info(s, t);
+        read_info(t);
     } else {
         opr_buf_fini(&t->res->body);
     }
@@ -233,6 +230,12 @@ opr_status opr_session_call(struct opr_session *s, const struct opr_client_reque
     struct transfer *t = transfer_at(s, 0);
     start(s, t, req, ret_res, reterr);
     drive(s, 1);
+    if (t->status == OPR_OK && ret_res->status == 401 &&
+        opr__endpoint_token_refused(s->endpoint, t->easy.token_number)) {
+        opr_buf_fini(&ret_res->body);
+        start(s, t, req, ret_res, reterr); /* once more, with the token that has replaced it */
+        drive(s, 1);
+    }
     return t->status;
 }
 
@@ -244,7 +247,11 @@ void opr_session_call_many(struct opr_session *s, const struct opr_client_reques
     }
     drive(s, n);
     for (size_t i = 0; i < n; i++) {
-        ret_status[i] = transfer_at(s, i)->status;
+        const struct transfer *t = transfer_at(s, i);
+        ret_status[i] = t->status;
+        if (t->status == OPR_OK && ret_res[i].status == 401) {
+            (void)opr__endpoint_token_refused(s->endpoint, t->easy.token_number); /* next time */
+        }
     }
     drop_transfers(s, KEPT_TRANSFERS);
 }

@@ -57,7 +57,8 @@ class Real(unittest.TestCase):
             cls.config = os.path.join(cls.dir, "admin.kubeconfig")
         cls.log = open(os.path.join(cls.dir, "operon.log"), "w")
         cls.manager = subprocess.Popen([OPERON, "run", "--kubeconfig", cls.config, "--plugin",
-                                        "deployment", "--plugin", "replicaset", "--plugin", "gc"],
+                                        "deployment", "--plugin", "replicaset", "--plugin", "gc",
+                                        "--plugin", "nodelifecycle"],
                                        stdout=cls.log, stderr=subprocess.STDOUT)
         cls.k("create", "namespace", "operon-conformance")
 

@@ -1,6 +1,8 @@
 /* Our client against our server, over TLS. */
 #include "tests/integration/net/rig.h"
 
+#include <fcntl.h>
+
 using namespace rig;
 
 TEST(Client, Call)
@@ -118,8 +120,16 @@ TEST(Client, TokenIsReadAgainFromItsFile)
     ASSERT_EQ(OPR_OK, opr_endpoint_new(&config, &e, nullptr));
     Session session(e);
     EXPECT_EQ("Bearer first", session.call("GET", "/headers").body);
+    EXPECT_EQ(401, session.call("GET", "/second").code);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); /* another time of change */
+    fd = open(path, O_WRONLY | O_TRUNC);
+    ASSERT_EQ(6, write(fd, "second", 6));
+    close(fd);
+    EXPECT_EQ("Bearer first", session.call("GET", "/headers").body); /* a minute has not passed */
+    EXPECT_EQ(200, session.call("GET", "/second").code);             /* but a refusal counts */
+    EXPECT_EQ("Bearer second", session.call("GET", "/headers").body);
     unlink(path);
-    EXPECT_EQ("Bearer first", session.call("GET", "/headers").body);
+    EXPECT_EQ("Bearer second", session.call("GET", "/headers").body);
 }
 
 TEST(Client, TimeoutAndCancel)

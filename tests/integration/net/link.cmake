@@ -1,1 +1,1 @@
-set(LINK opr_net)
+set(LINK opr_client)

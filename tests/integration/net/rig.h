@@ -179,6 +179,9 @@ inline void handle(struct opr_http_handler *base, const struct opr_http_request 
         }
     } else if (path == "/headers") {
         opr_buf_add_str(&res->body, opr_http_request_header(req, "authorization"));
+    } else if (path == "/second") {
+        res->status =
+            text(opr_http_request_header(req, "authorization")) == "Bearer second" ? 200 : 401;
     } else if (path == "/big") {
         struct opr_str n = opr_query_get(req->arena, req->query, "n");
         std::string body(std::stoul(text(n)), 'b');

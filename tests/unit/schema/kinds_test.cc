@@ -56,7 +56,7 @@ void walk(const opr_schema_type *t, std::set<const opr_schema_type *> &seen)
     std::set<std::string> names;
     std::set<int> numbers;
     for (uint16_t i = 0; i < t->field_count; i++) {
-        const opr_schema_field *f = &t->fields[i];
+        const opr_type_field *f = &t->fields[i];
         ASSERT_NE(f->type, nullptr);
         if (f->name) {
             EXPECT_TRUE(names.insert(f->name).second) << t->name << "." << f->name;
