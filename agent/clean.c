@@ -5,7 +5,7 @@
 #include "agent/files.h"
 #include "agent/net.h"
 #include "agent/netlink.h"
-#include "agent/proxy.h"
+#include "agent/proxy_rules.h"
 #include "agent/runtime.h"
 #include "agent/shim/layout.h"
 #include "core/base/alloc.h"

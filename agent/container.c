@@ -1,6 +1,7 @@
 /* One container: what became of its run, and the start of the next. */
 #include "agent/internal.h"
 
+#include "agent/env.h"
 #include "agent/files.h"
 #include "agent/metrics.h"
 #include "core/api/quantity.h"

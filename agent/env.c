@@ -1,4 +1,6 @@
 /* The environment of a container. */
+#include "agent/env.h"
+
 #include "agent/internal.h"
 
 #include "core/api/quantity.h"

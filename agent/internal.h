@@ -184,8 +184,6 @@ void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t 
 OPR_NODISCARD opr_status opr__env_make(struct opr__pod *p, const struct opr__container *c,
                                        struct opr_caller *k, struct opr_arena *arena,
                                        char ***ret_env, struct opr_error *reterr);
-/* $(NAME) of a text (Kubernetes' expansion rules). */
-char *opr__env_expand(struct opr_arena *arena, const char *text, char *const *env);
 
 /* volumes.c. Worker. */
 OPR_NODISCARD opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k,

@@ -1,5 +1,6 @@
 #include "agent/proxy.h"
 
+#include "agent/proxy_rules.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
 #include "core/base/str.h"

@@ -5,11 +5,12 @@
  *         an address that the answer finds back to
  *     filter forward and output: what is for a Service and has found no endpoint is refused
  */
-#include "agent/proxy.h"
+#include "agent/proxy_rules.h"
 
 #include "agent/netlink.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
+#include "core/base/vec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,7 +250,14 @@ static void write_table(struct opr_buf *b, struct rules *r, const char *service_
         opr_buf_add_text(b, "    ct status dnat ip saddr . ip daddr @hairpin masquerade\n");
     }
     opr_buf_add_text(b, "    ct status dnat ip saddr 127.0.0.0/8 ip daddr != 127.0.0.0/8 "
-                        "masquerade\n  }\n");
+                        "masquerade\n");
+    if (cluster_cidr) { /* what a Pod sends off the machine goes with the machine's address */
+        opr_buf_printf(b,
+                       "    ip saddr %s ip daddr != %s oifname != { \"lo\", \"opr*\" } "
+                       "masquerade\n",
+                       cluster_cidr, cluster_cidr);
+    }
+    opr_buf_add_text(b, "  }\n");
     add_refusals(b, r, "forward", "forward", service_cidr);
     add_refusals(b, r, "refuse-output", "output", service_cidr);
     add_refusals(b, r, "refuse-input", "input", service_cidr);

@@ -99,7 +99,7 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cg, const char *path)
     if (!is_ours(cg)) {
         return 0;
     }
-    __u64 id = cg->kn->id, parent = BPF_CORE_READ(cg, self.parent, cgroup, kn, id);
+    __u64 id = cg->kn->id, parent = cg->self.parent ? cg->self.parent->cgroup->kn->id : 0;
     struct opr__bpf_ref *ref = bpf_map_lookup_elem(&slots, &parent);
     if (ref) {
         struct opr__bpf_ref copy = *ref;

@@ -119,6 +119,7 @@ static void remove_pod(struct cluster *k, struct sched_pod *p)
 {
     struct sched_node *n = p->node;
     count(n, &p->request, -1);
+    k->affine_pods -= p->has_affinity;
     for (uint32_t i = 0; i < n->pod_count; i++) {
         if (n->pods[i] == p) {
             n->pods[i] = n->pods[--n->pod_count];
@@ -150,6 +151,8 @@ void cluster_assume(struct cluster *k, const struct opr_obj *pod, const struct a
         .node = n,
         .request = *request,
         .owner = owner_hash(pod),
+        .has_affinity = opr_obj_at(pod, "/spec/affinity/podAffinity") ||
+                        opr_obj_at(pod, "/spec/affinity/podAntiAffinity"),
         .assumed_until_ms = until_ms,
     };
     if (n->pod_count == n->pod_room) {
@@ -157,6 +160,7 @@ void cluster_assume(struct cluster *k, const struct opr_obj *pod, const struct a
         n->pods = must(realloc(n->pods, n->pod_room * sizeof(struct sched_pod *)));
     }
     n->pods[n->pod_count++] = p;
+    k->affine_pods += p->has_affinity;
     count(n, request, 1);
     must(tsearch(p, &k->pods_by_uid, by_uid));
 }
@@ -229,7 +233,7 @@ static void apply_pod(struct cluster *k, const struct change *x)
     struct amounts request;
     pod_request(k, x->o, &request);
     cluster_assume(k, x->o, &request, need_node(k, node), 0);
-    k->wakes_spread = true;
+    k->wakes_for_pods = true;
 }
 
 /* An assumption that the server never confirmed: the pod was deleted before we saw it bound. */

@@ -2,7 +2,7 @@
 
 static const filter_fn filters[] = {
     filter_unschedulable, filter_node_name, filter_taints, filter_affinity,
-    filter_ports,         filter_fit,       filter_spread,
+    filter_ports,         filter_fit,       filter_spread, filter_pod_affinity,
 };
 /* Weights of Kubernetes' default profile; a policy counts as much as the strongest of them. */
 static const struct {
@@ -10,7 +10,8 @@ static const struct {
     int64_t weight;
 } scores[] = {
     {score_taints, 3},   {score_affinity, 2}, {score_least_allocated, 1},
-    {score_balanced, 1}, {score_spread, 2},   {score_lua, 3},
+    {score_balanced, 1}, {score_spread, 2},   {score_pod_affinity, 2},
+    {score_lua, 3},
 };
 
 void cycle_reject(struct cycle *y, const char *reason)
@@ -100,6 +101,7 @@ static struct sched_node *best(struct cycle *y)
 struct sched_node *cycle_run(struct cycle *y)
 {
     spread_prepare(y);
+    pod_affinity_prepare(y);
     run_filters(y);
     if (y->fit_count == 0) {
         return NULL;

@@ -58,7 +58,7 @@ opr_result cycle_refuse(struct cycle *y)
     const char *message = cycle_message(y);
     const struct opr_obj *old = scheduled_condition(y->pod);
     bool was_false = str_eq(opr_obj_str(old, "/status", ""), "False");
-    waiting_add(y->cluster, y->pod, y->spread != NULL);
+    waiting_add(y->cluster, y->pod, y->spread || y->wants_pods);
     if (was_false && str_eq(opr_obj_str(old, "/reason", ""), "Unschedulable") &&
         str_eq(opr_obj_str(old, "/message", ""), message)) {
         return opr_requeue_after_ms(LOOK_AGAIN_MS);

@@ -100,6 +100,7 @@ static void fini(void *state)
 
 static const struct opr_watch reads[] = {
     {.gvk = "v1/Node", .map = map_node},
+    {.gvk = "v1/Namespace"}, /* for namespaceSelector */
     {.gvk = NULL},
 };
 static const struct opr_controller scheduler = {

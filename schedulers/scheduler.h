@@ -40,6 +40,7 @@ struct sched_pod {
     struct sched_node *node; /* on which it counts */
     struct amounts request;
     uint64_t owner;           /* hash of the controller's UID; 0: none */
+    bool has_affinity;        /* has terms about other pods */
     int64_t assumed_until_ms; /* 0: the server has confirmed the binding */
 };
 struct sched_node {
@@ -65,7 +66,7 @@ struct waiting {
     char *ns, *name; /* owned */
     uint64_t id;     /* hash of the UID */
     int64_t priority;
-    bool has_spread;
+    bool wants_pods;
 };
 
 struct cluster {
@@ -79,12 +80,13 @@ struct cluster {
     char *resources[RES_MAX]; /* owned names; the fixed ones too */
     char *zones[ZONES_MAX];   /* owned */
     uint32_t zone_count;
+    uint32_t affine_pods;    /* those with has_affinity */
     struct waiting *waiting; /* owned: pods that fitted nowhere */
     uint32_t waiting_count, waiting_room;
     uint32_t next_start;    /* where the next cycle begins to look */
     uint64_t random;        /* xorshift state, never 0 */
     int64_t next_expiry_ms; /* when to look for assumptions that nobody confirmed */
-    bool wakes_all, wakes_spread;
+    bool wakes_all, wakes_for_pods;
 };
 
 enum { REASONS_MAX = 64 };
@@ -112,7 +114,9 @@ struct cycle {
     uint32_t seen; /* nodes looked at */
     struct reason reasons[REASONS_MAX];
     uint32_t reason_count;
-    struct spread *spread; /* of the hard constraints; NULL: none */
+    struct spread *spread;     /* of the hard constraints; NULL: none */
+    struct affinity *affinity; /* about other pods; NULL: no term concerns it */
+    bool wants_pods;           /* a pod that starts somewhere may help it */
 };
 
 /* One topology spread constraint and the matching pods in each of its domains. */
@@ -141,7 +145,7 @@ bool cluster_has(struct cluster *k, const char *uid);
 uint64_t cluster_random(struct cluster *k);
 
 /* waiting.c */
-void waiting_add(struct cluster *k, const struct opr_obj *pod, bool has_spread);
+void waiting_add(struct cluster *k, const struct opr_obj *pod, bool wants_pods);
 /* Queues those that a change may have helped. */
 void waiting_wake(struct cluster *k, struct opr_ctx *c);
 
@@ -186,7 +190,10 @@ struct spread *spread_count(struct cycle *y, const char *when);
 void spread_prepare(struct cycle *y); /* spread.c */
 bool filter_spread(struct cycle *y, const struct sched_node *n);
 bool score_spread(struct cycle *y, int64_t *ret_scores); /* spread_score.c */
-void lua_filter(struct cycle *y);                        /* lua.c: drops candidates */
+void pod_affinity_prepare(struct cycle *y);              /* pod_affinity.c */
+bool filter_pod_affinity(struct cycle *y, const struct sched_node *n);
+bool score_pod_affinity(struct cycle *y, int64_t *ret_scores); /* pod_affinity_score.c */
+void lua_filter(struct cycle *y);                              /* lua.c: drops candidates */
 bool score_lua(struct cycle *y, int64_t *ret_scores);
 
 /* The string of a label, or NULL. */

@@ -1,6 +1,6 @@
 #include "schedulers/scheduler.h"
 
-void waiting_add(struct cluster *k, const struct opr_obj *pod, bool has_spread)
+void waiting_add(struct cluster *k, const struct opr_obj *pod, bool wants_pods)
 {
     uint64_t id = text_hash(opr_obj_str(pod, "/metadata/uid", ""));
     for (uint32_t i = 0; i < k->waiting_count; i++) {
@@ -22,7 +22,7 @@ void waiting_add(struct cluster *k, const struct opr_obj *pod, bool has_spread)
         .name = strdup(opr_obj_str(pod, "/metadata/name", "")),
         .id = id,
         .priority = opr_obj_int(pod, "/spec/priority", 0),
-        .has_spread = has_spread,
+        .wants_pods = wants_pods,
     };
     if (!w.ns || !w.name) {
         free(w.ns);
@@ -47,14 +47,14 @@ static void sort_by_priority(struct waiting *w, uint32_t n)
 
 void waiting_wake(struct cluster *k, struct opr_ctx *c)
 {
-    if (!k->wakes_all && !k->wakes_spread) {
+    if (!k->wakes_all && !k->wakes_for_pods) {
         return;
     }
     uint32_t kept = 0;
     sort_by_priority(k->waiting, k->waiting_count);
     for (uint32_t i = 0; i < k->waiting_count; i++) {
         struct waiting *w = &k->waiting[i];
-        if (!k->wakes_all && !w->has_spread) {
+        if (!k->wakes_all && !w->wants_pods) {
             k->waiting[kept++] = *w;
             continue;
         }
@@ -63,5 +63,5 @@ void waiting_wake(struct cluster *k, struct opr_ctx *c)
         free(w->name);
     }
     k->waiting_count = kept;
-    k->wakes_all = k->wakes_spread = false;
+    k->wakes_all = k->wakes_for_pods = false;
 }

@@ -40,16 +40,20 @@ static opr_status identify(struct opr_req *r)
     return opr_api_fail(r, 401, "Unauthorized", "Unauthorized");
 }
 
-static opr_status may_impersonate(struct opr_req *r, const char *what, const char *name)
+static opr_status may_impersonate(struct opr_req *r, const char *what, const char *ns,
+                                  const char *name)
 {
-    struct opr_access access = {.verb = "impersonate", .group = "", .plural = what, .name = name};
+    struct opr_access access = {
+        .verb = "impersonate", .group = "", .plural = what, .ns = ns, .name = name};
     if (opr_rbac_allows(r->api, r->arena, &r->user, &access)) {
         return OPR_OK;
     }
     return opr_api_fail(r, 403, "Forbidden",
                         "%s \"%s\" is forbidden: User \"%s\" cannot impersonate resource \"%s\" in "
-                        "API group \"\" at the cluster scope",
-                        what, name, r->user.name, what);
+                        "API group \"\" %s",
+                        what, name, r->user.name, what,
+                        ns ? opr_arena_printf(r->arena, "in the namespace \"%s\"", ns)
+                           : "at the cluster scope");
 }
 
 /* Groups of the Impersonate-Group headers; the last is NULL. */
@@ -60,7 +64,7 @@ static opr_status wanted_groups(struct opr_req *r, const char ***ret_groups)
     for (size_t i = 0; i < r->http->n_headers; i++) {
         if (opr_str_ieq(r->http->headers[i].name, OPR_STR("Impersonate-Group"))) {
             groups[n] = opr_arena_dup(r->arena, r->http->headers[i].value);
-            OPR_TRY(may_impersonate(r, "groups", groups[n]));
+            OPR_TRY(may_impersonate(r, "groups", NULL, groups[n]));
             n++;
         }
     }
@@ -70,26 +74,30 @@ static opr_status wanted_groups(struct opr_req *r, const char ***ret_groups)
 
 static opr_status impersonate(struct opr_req *r, struct opr_str header)
 {
-    const char *name = opr_arena_dup(r->arena, header);
-    struct opr_str rest = header, part;
+    static const char accounts[] = "system:serviceaccount:";
+    const char *name = opr_arena_dup(r->arena, header), *ns = NULL;
     const char **groups;
-    bool is_account = opr_str_starts(header, "system:serviceaccount:");
-    OPR_TRY(may_impersonate(r, is_account ? "serviceaccounts" : "users", name));
+    if (opr_str_starts(header, accounts)) {
+        size_t len = sizeof accounts - 1;
+        struct opr_str rest = opr_str_n(header.ptr + len, header.len - len), part = {0};
+        (void)opr_str_next(&rest, ':', &part); /* nothing: no namespace has that name */
+        ns = opr_arena_dup(r->arena, part);
+        OPR_TRY(may_impersonate(r, "serviceaccounts", ns, opr_arena_dup(r->arena, rest)));
+    } else {
+        OPR_TRY(may_impersonate(r, "users", NULL, name));
+    }
     OPR_TRY(wanted_groups(r, &groups));
     size_t n = 0;
     while (groups[n]) {
         n++;
     }
-    if (is_account && n == 0) {
-        for (int i = 0; i < 3; i++) {
-            if (!opr_str_next(&rest, ':', &part)) {
-                break;
-            }
-        }
+    if (ns && n == 0) {
         groups[n++] = "system:serviceaccounts";
-        groups[n++] = opr_arena_printf(r->arena, "system:serviceaccounts:%.*s", OPR_STR_ARG(part));
+        groups[n++] = opr_arena_printf(r->arena, "system:serviceaccounts:%s", ns);
     }
-    groups[n] = "system:authenticated";
+    if (!opr_str_is(header, "system:anonymous")) {
+        groups[n] = "system:authenticated";
+    }
     r->user = (struct opr_user){.name = name, .groups = groups};
     return OPR_OK;
 }
@@ -98,5 +106,13 @@ opr_status opr_authenticate(struct opr_req *r)
 {
     OPR_TRY(identify(r));
     struct opr_str as = opr_http_request_header(r->http, "impersonate-user");
-    return as.len > 0 ? impersonate(r, as) : OPR_OK;
+    if (as.len > 0) {
+        return impersonate(r, as);
+    }
+    if (opr_http_request_header(r->http, "impersonate-group").len > 0 ||
+        opr_http_request_header(r->http, "impersonate-uid").len > 0) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "groups and a uid can be impersonated only with a user");
+    }
+    return OPR_OK;
 }

@@ -186,9 +186,6 @@ void opr_rbac_rules(struct opr_apiserver *s, struct opr_arena *a, const struct o
     struct walk w = {s, a, user, collect, status};
     json_object_object_add(status, "resourceRules", json_object_new_array());
     json_object_object_add(status, "nonResourceRules", json_object_new_array());
-    if (has_group(user, "system:masters")) {
-        (void)walk_role(&w, "clusterroles", "", "cluster-admin");
-    }
     if (!walk_bindings(&w, "clusterrolebindings", NULL) && ns && *ns) {
         (void)walk_bindings(&w, "rolebindings", ns);
     }

@@ -38,10 +38,26 @@ static bool from_base64url(struct opr_buf *out, struct opr_str text)
     return is_good;
 }
 
-opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a, const char *ns,
-                           const char *name, const char *uid, int64_t seconds, int64_t now_ms,
+/* The audiences as a JSON array. */
+static const char *audience_list(struct opr_arena *a, const char *const *audiences)
+{
+    struct opr_buf text = {0};
+    opr_buf_add_char(&text, '[');
+    for (size_t i = 0; audiences[i]; i++) {
+        opr_buf_add_text(&text, i > 0 ? "," : "");
+        opr_buf_add_json(&text, opr_str_of(audiences[i]));
+    }
+    opr_buf_add_char(&text, ']');
+    const char *list = opr_arena_dup(a, opr_buf_str(&text));
+    opr_buf_fini(&text);
+    return list;
+}
+
+opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a,
+                           const struct opr_token_claims *c, int64_t now_ms,
                            struct opr_buf *ret_token, struct opr_error *reterr)
 {
+    static const char *const own[] = {ISSUER, NULL};
     static const char header[] = "{\"alg\":\"ES256\",\"typ\":\"JWT\"}";
     char id[OPR_UUID_TEXT_MAX];
     uint8_t signature[64];
@@ -49,10 +65,12 @@ opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a, const c
     opr_uuid4(id);
     const char *claims = opr_arena_printf(
         a,
-        "{\"aud\":[\"" ISSUER "\"],\"exp\":%lld,\"iat\":%lld,\"iss\":\"" ISSUER "\",\"jti\":\"%s\","
+        "{\"aud\":%s,\"exp\":%lld,\"iat\":%lld,\"iss\":\"" ISSUER "\",\"jti\":\"%s\","
         "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%s\"}},"
         "\"nbf\":%lld,\"sub\":\"system:serviceaccount:%s:%s\"}",
-        (long long)(now + seconds), (long long)now, id, ns, name, uid, (long long)now, ns, name);
+        audience_list(a, c->audiences && c->audiences[0] ? c->audiences : own),
+        (long long)(now + c->seconds), (long long)now, id, c->ns, c->name, c->uid, (long long)now,
+        c->ns, c->name);
     add_base64url(ret_token, header, sizeof header - 1);
     opr_buf_add_char(ret_token, '.');
     add_base64url(ret_token, claims, strlen(claims));
@@ -101,6 +119,17 @@ static bool is_account_there(struct opr_apiserver *s, struct opr_arena *a, const
     return is_there;
 }
 
+static bool is_for_us(const struct opr_obj *claims)
+{
+    const struct opr_obj *list = opr_json_at(claims, "/aud");
+    for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
+        if (strcmp(opr_json_str(v, "", ""), ISSUER) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
                             struct opr_user *ret_user)
 {
@@ -111,7 +140,7 @@ opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct
     const char *name = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/serviceaccount/name", "")));
     const char *uid = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/serviceaccount/uid", "")));
     bool is_good = claims && strcmp(opr_json_str(claims, "/iss", ""), ISSUER) == 0 &&
-                   strcmp(opr_json_str(claims, "/aud/0", ""), ISSUER) == 0 &&
+                   is_for_us(claims) &&
                    opr_json_int(claims, "/exp", 0) > now &&
                    opr_json_int(claims, "/nbf", INT64_MAX) <= now + 60 &&
                    is_account_there(s, a, ns, name, uid);

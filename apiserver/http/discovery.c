@@ -39,7 +39,7 @@ static const char *verbs_of(const struct opr_kind *k)
 }
 
 /* Kinds that are answers only (Scale, DeleteOptions, Status) have no resource of their own. */
-static bool is_listed(const struct opr_kind *k)
+bool opr_kind_is_served(const struct opr_kind *k)
 {
     return k->plural && *k->plural && strcmp(k->group, "meta.k8s.io") != 0 &&
            !(k->is_virtual && (strcmp(k->kind, "Scale") == 0 || strcmp(k->kind, "Eviction") == 0 ||
@@ -104,7 +104,7 @@ static void serve_version(struct opr_req *r, struct opr_str group, struct opr_st
     bool is_found = opr_samples_handles(group);
     for (size_t i = 0; i < count; i++) {
         const struct opr_kind *k = all[i];
-        if (!opr_str_is(group, k->group) || !opr_str_is(version, k->version) || !is_listed(k)) {
+        if (!opr_str_is(group, k->group) || !opr_str_is(version, k->version) || !opr_kind_is_served(k)) {
             continue;
         }
         is_found = true;
@@ -132,7 +132,7 @@ static struct json_object *groups_of(struct opr_req *r)
     struct opr_map *seen = opr_map_new();
     for (size_t i = 0; i < count; i++) {
         const struct opr_kind *k = all[i];
-        if (!*k->group || !is_listed(k)) {
+        if (!*k->group || !opr_kind_is_served(k)) {
             continue;
         }
         struct json_object *group = opr_map_get(seen, opr_str_of(k->group));
@@ -289,7 +289,7 @@ static void serve_aggregated(struct opr_req *r, bool is_core)
     const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
     struct json_object *items = json_object_new_array();
     for (size_t i = 0; i < count; i++) {
-        if (is_listed(all[i]) && (*all[i]->group == '\0') == is_core) {
+        if (opr_kind_is_served(all[i]) && (*all[i]->group == '\0') == is_core) {
             json_object_array_add(opr_doc_at(version_entry(items, all[i]), "/resources"),
                                   aggregated_resource(all[i]));
         }

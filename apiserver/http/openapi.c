@@ -1,6 +1,7 @@
 /* OpenAPI documents: the v3 index, one v3 document a group version, and v2. */
 #include "apiserver/registry/api.h"
 
+#include "core/api/meta.h"
 #include "core/base/alloc.h"
 #include "core/base/map.h"
 #include "core/base/str.h"
@@ -41,8 +42,26 @@ static const char *hash_of(struct opr_req *r, struct opr_str text)
     return hex;
 }
 
+/* Adds what tells the state of a group's CRDs. */
+static void add_crds(struct opr_req *r, const char *group, struct opr_buf *text)
+{
+    const struct opr_kind *kind = opr_kind_find(OPR_STR("apiextensions.k8s.io"), OPR_STR("v1"),
+                                                OPR_STR("customresourcedefinitions"));
+    const struct opr_obj *const *crds;
+    size_t count, more;
+    uint64_t revision;
+    opr_store_list(r->api->store, r->arena, opr_api_key(r->arena, kind, NULL, NULL), OPR_STR(""), 0,
+                   &crds, &count, &revision, &more);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(opr_json_str(crds[i], "/spec/group", ""), group) == 0) {
+            opr_buf_printf(text, " %s %s", opr_meta_uid(crds[i]),
+                           opr_json_str(crds[i], "/metadata/resourceVersion", ""));
+        }
+    }
+}
+
 /* The hash stands for the kinds that the document is made from: their names, and for custom kinds
- * the revision of the store, which rises with each change of a CRD. */
+ * the versions of their CRDs. */
 static const char *version_hash(struct opr_req *r, const char *path)
 {
     size_t count;
@@ -55,7 +74,7 @@ static const char *version_hash(struct opr_req *r, const char *path)
         has_custom = has_custom || kinds[i]->is_custom;
     }
     if (has_custom) {
-        opr_buf_printf(&text, " %llu", (unsigned long long)opr_store_revision(r->api->store));
+        add_crds(r, kinds[0]->group, &text);
     }
     const char *hash = hash_of(r, opr_buf_str(&text));
     opr_buf_fini(&text);
@@ -70,7 +89,7 @@ static void serve_index(struct opr_req *r)
     json_object_object_add(d, "paths", paths);
     for (size_t i = 0; i < count; i++) {
         const char *path = path_of(r->arena, all[i]);
-        if (strcmp(all[i]->group, "meta.k8s.io") == 0 ||
+        if (!opr_kind_is_served(all[i]) ||
             json_object_object_get_ex(paths, path, NULL)) {
             continue;
         }

@@ -164,7 +164,7 @@ static void serve_resource(struct opr_req *r)
         return;
     }
     r->kind = opr_api_find_kind(r->api, r->arena, r->group, r->version, opr_str_of(r->plural));
-    if (!r->kind || r->rest) {
+    if (!r->kind || !opr_kind_is_served(r->kind) || r->rest) {
         if (opr_api_has_group(r->api, r->arena, r->group, r->version)) {
             opr_api_unknown_resource(r);
         } else {
@@ -224,16 +224,6 @@ static void serve_health(struct opr_req *r)
                                           (int)r->http->path.len - 1, r->http->path.ptr + 1));
 }
 
-static void serve_metrics(struct opr_req *r)
-{
-    opr_api_text(r, 200, opr_arena_printf(
-                             r->arena,
-                             "# HELP operon_store_revision Revision of the newest write.\n"
-                             "# TYPE operon_store_revision counter\n"
-                             "operon_store_revision %llu\n",
-                             (unsigned long long)opr_store_revision(r->api->store)));
-}
-
 static void serve_path(struct opr_req *r)
 {
     struct opr_str path = r->http->path;
@@ -247,7 +237,7 @@ static void serve_path(struct opr_req *r)
     } else if (opr_str_is(path, "/version")) {
         serve_version(r);
     } else if (opr_str_is(path, "/metrics")) {
-        serve_metrics(r);
+        opr_metrics_serve(r);
     } else if (opr_str_is(path, "/api") || opr_str_is(path, "/apis") ||
                opr_str_starts(path, "/api/") || opr_str_starts(path, "/apis/")) {
         opr_api_discovery(r, path);
@@ -282,6 +272,7 @@ void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *r
         .strictness = OPR_STRICT_WARN,
         .now_ms = opr_clock_wall_ms(api->clock),
     };
+    uint64_t begin_ns = opr_clock_mono_ns(api->clock);
     bool is_resource = parse_path(&r);
     choose_verb(&r);
     opr_uuid4(audit);
@@ -289,14 +280,13 @@ void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *r
                              opr_str_of(opr_arena_dup(req->arena, opr_str_of(audit))));
     opr_http_response_header(res, "Cache-Control", OPR_STR("no-cache, private"));
     bool is_open = !is_resource && is_health(req->path);
-    if (!is_open && check_access(&r) != OPR_OK) {
-        return;
-    }
-    if (is_resource && opr_api_negotiate(&r) == OPR_OK) {
-        serve_resource(&r);
-    } else if (!is_resource) {
+    bool is_allowed = is_open || check_access(&r) == OPR_OK;
+    if (is_allowed && !is_resource) {
         serve_path(&r);
+    } else if (is_allowed && opr_api_negotiate(&r) == OPR_OK) {
+        serve_resource(&r);
     }
+    opr_metrics_count(api->metrics, &r, opr_clock_mono_ns(api->clock) - begin_ns);
     opr_log(OPR_LOG_DEBUG, "apiserver", "request", "verb=%s path=%.*s user=%s status=%d", r.verb,
             OPR_STR_ARG(req->path), r.user.name ? r.user.name : "", res->status);
 }

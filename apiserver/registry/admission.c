@@ -2,8 +2,11 @@
 #include "apiserver/registry/api.h"
 
 #include "core/api/meta.h"
+#include "core/api/quantity.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
+
+#include <stdio.h>
 
 /* A toleration of 300 s for a node that is not ready or unreachable (DefaultTolerationSeconds). */
 static void add_toleration(struct json_object *pod, const char *key)
@@ -26,15 +29,31 @@ static void add_toleration(struct json_object *pod, const char *key)
     (void)!opr_doc_put(pod, "/spec/tolerations/-", t); /* spec is an object: it was decoded */
 }
 
+/* The PriorityClass for Pods that name none; owned, NULL: there is none. */
+static struct opr_obj *default_priority(struct opr_req *r, const struct opr_kind *kind)
+{
+    const struct opr_obj *const *classes;
+    size_t count, more;
+    uint64_t revision;
+    opr_store_list(r->api->store, r->arena, opr_api_key(r->arena, kind, NULL, NULL), OPR_STR(""), 0,
+                   &classes, &count, &revision, &more);
+    for (size_t i = 0; i < count; i++) {
+        if (opr_json_bool(classes[i], "/globalDefault", false)) {
+            return opr_json_ref(classes[i]);
+        }
+    }
+    return NULL;
+}
+
 /* spec.priority from the named PriorityClass, or the default one. */
 static opr_status set_priority(struct opr_req *r, struct json_object *pod)
 {
     const char *name = opr_doc_str(pod, "/spec/priorityClassName", "");
     const struct opr_kind *kind = opr_kind_find(OPR_STR("scheduling.k8s.io"), OPR_STR("v1"),
                                                 OPR_STR("priorityclasses"));
-    struct opr_obj *class = NULL;
-    if (!kind) {
-        return OPR_OK;
+    struct opr_obj *class = *name ? NULL : default_priority(r, kind);
+    if (class) {
+        opr_doc_put_str(pod, "/spec/priorityClassName", opr_meta_name(class));
     }
     if (*name) {
         class = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", name));
@@ -51,9 +70,40 @@ static opr_status set_priority(struct opr_req *r, struct json_object *pod)
     return OPR_OK;
 }
 
+static const char *amount(struct json_object *container, const char *side, const char *resource)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/resources/%s/%s", side, resource);
+    return opr_doc_str(container, path, "");
+}
+
+/* Guaranteed: every container limits CPU and memory and requests as much. BestEffort: none requests
+ * or limits either (kubernetes.io/docs/concepts/workloads/pods/pod-qos). */
+static const char *qos_class(struct json_object *pod)
+{
+    static const char *const lists[] = {"/spec/containers", "/spec/initContainers"};
+    static const char *const resources[] = {"cpu", "memory"};
+    bool is_guaranteed = true, is_best_effort = true;
+    for (size_t i = 0; i < 4; i++) {
+        struct json_object *list = opr_doc_at(pod, lists[i / 2]);
+        for (size_t j = 0; list && j < json_object_array_length(list); j++) {
+            struct json_object *c = json_object_array_get_idx(list, j);
+            struct opr_str request = opr_str_of(amount(c, "requests", resources[i % 2]));
+            struct opr_str limit = opr_str_of(amount(c, "limits", resources[i % 2]));
+            int64_t wanted = 0, most = 0;
+            (void)!opr_quantity_parse(request, &wanted); /* none is none; it was validated */
+            (void)!opr_quantity_parse(limit, &most);
+            is_best_effort = is_best_effort && wanted == 0 && most == 0;
+            is_guaranteed = is_guaranteed && most > 0 && wanted == most;
+        }
+    }
+    return is_best_effort ? "BestEffort" : is_guaranteed ? "Guaranteed" : "Burstable";
+}
+
 static opr_status admit_pod(struct opr_req *r, struct json_object *pod)
 {
     opr_doc_put_str(pod, "/status/phase", "Pending");
+    opr_doc_put_str(pod, "/status/qosClass", qos_class(pod));
     if (!*opr_doc_str(pod, "/spec/serviceAccountName", "")) {
         opr_doc_put_str(pod, "/spec/serviceAccountName", "default");
         opr_doc_put_str(pod, "/spec/serviceAccount", "default");
@@ -97,6 +147,17 @@ static opr_status check_namespace(struct opr_req *r)
     return OPR_E_INVALID;
 }
 
+/* The kinds that it makes are tried before it is stored. */
+static opr_status admit_crd(struct opr_req *r, struct json_object *crd)
+{
+    struct opr_field_errors errors = {.arena = r->arena};
+    struct opr_custom_kinds *trial = opr_custom_kinds_new();
+    opr_crd_prepare(r, crd);
+    opr_status st = opr_custom_kinds_set(trial, r->name, crd, &errors);
+    opr_custom_kinds_free(trial);
+    return st == OPR_OK ? OPR_OK : opr_api_invalid(r, r->kind, r->name, &errors);
+}
+
 opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
 {
     if (r->kind->is_namespaced) {
@@ -111,14 +172,7 @@ opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
         opr_doc_put_str(doc, "/metadata/labels/kubernetes.io~1metadata.name", r->name);
         opr_doc_put_str(doc, "/status/phase", "Active");
     } else if (opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions")) {
-        opr_crd_prepare(r, doc);
-        struct opr_field_errors errors = {.arena = r->arena};
-        struct opr_custom_kinds *trial = opr_custom_kinds_new();
-        opr_status st = opr_custom_kinds_set(trial, r->name, doc, &errors);
-        opr_custom_kinds_free(trial);
-        if (st != OPR_OK) {
-            return opr_api_invalid(r, r->kind, r->name, &errors);
-        }
+        return admit_crd(r, doc);
     }
     return OPR_OK;
 }
@@ -126,13 +180,10 @@ opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
 opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const struct opr_obj *old)
 {
     if (opr_kind_is(r->kind, "", "services") && !r->sub) {
-        pthread_mutex_lock(&r->api->service_lock);
-        opr_status st = opr_service_assign(r, doc, old);
-        pthread_mutex_unlock(&r->api->service_lock);
-        return st;
+        return opr_service_assign(r, doc, old);
     }
     if (opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions") && !r->sub) {
-        opr_crd_prepare(r, doc);
+        return admit_crd(r, doc);
     }
     return OPR_OK;
 }

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+struct opr_metrics;      /* counts of requests (http/metrics.c) */
 struct opr_samples;      /* node measurements (samples.c) */
 struct opr_watch_clock;  /* wakes watches whose time has come (watch_clock.c) */
 struct opr_custom_kinds; /* kinds of the CRDs (kinds.c) */
@@ -25,6 +26,7 @@ struct opr_apiserver {
     struct opr_pki_files pki;             /* owned; immutable after start */
     struct opr_custom_kinds *custom;      /* owned; own lock */
     struct opr_samples *samples;          /* owned; own lock */
+    struct opr_metrics *metrics;          /* owned; own lock */
     struct opr_watch_clock *watch_clock;  /* owned; own lock */
     pthread_mutex_t service_lock;         /* one Service address is given at a time */
     uint32_t service_base, service_count; /* of service_cidr, host byte order */
@@ -233,8 +235,13 @@ opr_status opr_authorize(struct opr_req *r);
 /* User of a ServiceAccount token; OPR_E_UNAUTHORIZED. */
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
                             struct opr_user *ret_user);
-opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a, const char *ns,
-                           const char *name, const char *uid, int64_t seconds, int64_t now_ms,
+struct opr_token_claims {
+    const char *ns, *name, *uid;  /* of the ServiceAccount */
+    const char *const *audiences; /* ends with NULL; none: this server */
+    int64_t seconds;
+};
+opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a,
+                           const struct opr_token_claims *claims, int64_t now_ms,
                            struct opr_buf *ret_token, struct opr_error *reterr);
 opr_status opr_pki_files_open(struct opr_pki_files *p, const char *dir, const char *address,
                               const char *service_ip, struct opr_error *reterr);
@@ -262,6 +269,12 @@ struct json_object *opr_samples_resources(struct opr_str group); /* APIResourceL
 
 opr_status opr_bootstrap(struct opr_apiserver *s, struct opr_error *reterr);
 void opr_api_discovery(struct opr_req *r, struct opr_str path);
+/* False for virtual kinds that are bodies of subresources only. */
+bool opr_kind_is_served(const struct opr_kind *k);
+struct opr_metrics *opr_metrics_new(void);
+void opr_metrics_free(struct opr_metrics *m);
+void opr_metrics_count(struct opr_metrics *m, const struct opr_req *r, uint64_t took_ns);
+void opr_metrics_serve(struct opr_req *r); /* Prometheus text */
 bool opr_api_serves_openapi(struct opr_req *r, struct opr_str path);
 void opr_expire_events(struct opr_apiserver *s);
 /* Handles one request; opr_http_handler.handle. */

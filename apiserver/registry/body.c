@@ -70,10 +70,14 @@ static opr_status check_kind(struct opr_req *r, const struct opr_kind *kind,
         opr_doc_put_str(doc, "/apiVersion", version);
         return OPR_OK;
     }
+    struct opr_str rest = opr_str_of(kind->group), package;
+    if (!opr_str_next(&rest, '.', &package)) {
+        package = OPR_STR("core");
+    }
     return opr_api_fail(r, 400, "BadRequest",
-                        "%s in version \"%s\" cannot be handled as a %s: the path wants %s, the "
-                        "body is %s, Kind=%s",
-                        given, in, kind->kind, version, in, given);
+                        "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to "
+                        "(%.*s.%s): unknown conversion",
+                        given, in, kind->kind, in, given, OPR_STR_ARG(package), kind->kind);
 }
 
 opr_status opr_api_decode(struct opr_req *r, const struct opr_kind *kind,

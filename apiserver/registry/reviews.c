@@ -145,8 +145,14 @@ void opr_api_token(struct opr_req *r)
         opr_api_invalid(r, kind, "", &errors);
     } else {
         seconds = seconds > TOKEN_MAX_S ? TOKEN_MAX_S : seconds;
-        if (opr_token_issue(r->api, r->arena, r->ns, r->name, opr_meta_uid(account), seconds,
-                            r->now_ms, &token, &err) != OPR_OK) {
+        struct opr_token_claims claims = {
+            .ns = r->ns,
+            .name = r->name,
+            .uid = opr_meta_uid(account),
+            .audiences = groups_at(r, doc, "/spec/audiences"),
+            .seconds = seconds,
+        };
+        if (opr_token_issue(r->api, r->arena, &claims, r->now_ms, &token, &err) != OPR_OK) {
             opr_api_fail(r, 500, "InternalError", "Internal error occurred: %s", err.message);
         } else {
             opr_time_format(r->now_ms + seconds * 1000, expires);

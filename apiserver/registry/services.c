@@ -103,6 +103,10 @@ static opr_status assign_ip(struct opr_req *r, struct json_object *service, cons
     if (strcmp(type, "ExternalName") == 0) {
         return OPR_OK;
     }
+    if (!opr_doc_at(service, "/spec/ipFamilies/0")) {
+        OPR_TRY(opr_doc_put(service, "/spec/ipFamilies/-", json_object_new_string("IPv4")));
+        opr_doc_put_str(service, "/spec/ipFamilyPolicy", "SingleStack");
+    }
     if (*ip == '\0' && *before) {
         ip = before;
     }

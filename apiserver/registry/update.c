@@ -115,9 +115,8 @@ static opr_status write(struct opr_req *r, struct json_object *doc, const struct
     return st == OPR_OK || st == OPR_E_CONFLICT ? st : opr_api_store_failure(r, st, &err);
 }
 
-static opr_status check_and_write(struct opr_req *r, struct json_object *doc,
-                                  struct json_object *old_doc, const struct opr_obj *old,
-                                  struct opr_obj **ret_obj)
+static opr_status settle(struct opr_req *r, struct json_object *doc, struct json_object *old_doc,
+                         const struct opr_obj *old, struct opr_obj **ret_obj)
 {
     keep_own(doc, old_doc);
     opr_schema_default(r->kind, doc);
@@ -137,6 +136,20 @@ static opr_status check_and_write(struct opr_req *r, struct json_object *doc,
         return OPR_OK;
     }
     return write(r, doc, old, ret_obj);
+}
+
+/* What a Service is given stays free until it is written. */
+static opr_status check_and_write(struct opr_req *r, struct json_object *doc,
+                                  struct json_object *old_doc, const struct opr_obj *old,
+                                  struct opr_obj **ret_obj)
+{
+    if (!opr_kind_is(r->kind, "", "services")) {
+        return settle(r, doc, old_doc, old, ret_obj);
+    }
+    pthread_mutex_lock(&r->api->service_lock);
+    opr_status st = settle(r, doc, old_doc, old, ret_obj);
+    pthread_mutex_unlock(&r->api->service_lock);
+    return st;
 }
 
 opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const struct opr_obj *old,
@@ -195,6 +208,15 @@ static void answer(struct opr_req *r, opr_status st, struct opr_obj *take_obj)
     }
 }
 
+/* Custom resources are not replaced blindly. */
+static void refuse_blind(struct opr_req *r)
+{
+    struct opr_field_errors errors = {.arena = r->arena};
+    opr_field_errors_add(&errors, "FieldValueInvalid", "metadata.resourceVersion",
+                         "Invalid value: 0: must be specified for an update");
+    opr_api_invalid(r, r->kind, r->name, &errors);
+}
+
 void opr_api_update(struct opr_req *r)
 {
     struct json_object *doc = NULL;
@@ -207,6 +229,11 @@ void opr_api_update(struct opr_req *r)
         return;
     }
     bool has_version = *opr_doc_str(doc, "/metadata/resourceVersion", "") != '\0';
+    if (r->kind->is_custom && !has_version) {
+        refuse_blind(r);
+        json_object_put(doc);
+        return;
+    }
     struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);
     opr_status st = OPR_E_CONFLICT;
     for (int i = 0; i < PATCH_TRIES && st == OPR_E_CONFLICT; i++) {

@@ -255,7 +255,9 @@ static void position(struct opr_req *r, struct watch *w, uint64_t rv, bool is_fr
         w->has_initial_end = wants_initial && w->has_bookmarks &&
                              opr_api_query_bool(r, "sendInitialEvents");
     }
-    if (opr_store_watch(r->api->store, prefix, rv, &w->hook, &w->cursor) != OPR_OK) {
+    /* A revision that was never given is of another store: the client has to begin anew. */
+    if (rv > opr_store_revision(r->api->store) ||
+        opr_store_watch(r->api->store, prefix, rv, &w->hook, &w->cursor) != OPR_OK) {
         w->cursor = NULL;
     }
 }

@@ -110,8 +110,8 @@ void opr__row_service(struct json_object *cells, const struct opr_obj *o, int64_
 
 #define ADDRESSES_SHOWN 3
 
-static void add_address(struct opr_buf *b, const struct opr_obj *address, const struct opr_obj *port,
-                        size_t *count)
+static void add_address(struct opr_buf *b, const struct opr_obj *address,
+                        const struct opr_obj *port, size_t *count)
 {
     const char *ip = opr_json_str(address, "/ip", "");
     if ((*count)++ >= ADDRESSES_SHOWN) {
@@ -390,10 +390,10 @@ static void add_metric(struct opr_buf *b, const struct opr_obj *spec, const stru
         return;
     }
     bool is_average = *average != 0;
-    opr_buf_printf(b, "%s/%s",
-                   opr_json_str(current, is_average ? "/current/averageValue" : "/current/value",
-                                "<unknown>"),
-                   is_average ? average : opr_json_str(source, "/target/value", "0"));
+    opr_buf_printf(
+        b, "%s/%s",
+        opr_json_str(current, is_average ? "/current/averageValue" : "/current/value", "<unknown>"),
+        is_average ? average : opr_json_str(source, "/target/value", "0"));
     bool is_plain = sources[i].is_resource || strcmp(type, "Pods") == 0;
     opr_buf_add_text(b, is_average && !is_plain ? " (avg)" : "");
 }
@@ -407,8 +407,8 @@ static void cell_metrics(struct json_object *cells, const struct opr_obj *o)
     {
         if (count < METRICS_SHOWN) {
             opr_buf_add_text(&b, count ? ", " : "");
-            add_metric(&b, spec, count < opr_json_len(current) ? opr_json_index(current, count)
-                                                               : NULL);
+            add_metric(&b, spec,
+                       count < opr_json_len(current) ? opr_json_index(current, count) : NULL);
         }
         count++;
     }

@@ -96,10 +96,11 @@ static void build_pattern(struct builder *b, struct json_object *schema, struct 
         return;
     }
     if (opr__regex_compile(pattern, &r->pattern) != OPR_OK) {
-        fail(b, "spec.versions", opr_arena_printf(b->arena,
-                                                  "Invalid value: \"%s\": must be a valid regular "
-                                                  "expression",
-                                                  pattern));
+        fail(b, "spec.versions",
+             opr_arena_printf(b->arena,
+                              "Invalid value: \"%s\": must be a valid regular "
+                              "expression",
+                              pattern));
         return;
     }
     r->pattern_text = text(b, pattern);
@@ -145,8 +146,8 @@ static struct opr_schema_rules *build_rules(struct builder *b, struct json_objec
 static bool is_required(struct json_object *schema, const char *name)
 {
     struct json_object *required = json_object_object_get(schema, "required");
-    size_t n = json_object_is_type(required, json_type_array) ? json_object_array_length(required)
-                                                              : 0;
+    size_t n =
+        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
     for (size_t i = 0; i < n; i++) {
         const char *one = json_object_get_string(json_object_array_get_idx(required, i));
         if (one && strcmp(one, name) == 0) {
@@ -163,8 +164,8 @@ static void build_fields(struct builder *b, struct json_object *schema, struct o
     struct json_object *required = json_object_object_get(schema, "required");
     bool has_properties = json_object_is_type(properties, json_type_object);
     size_t count = has_properties ? (size_t)json_object_object_length(properties) : 0;
-    size_t more = json_object_is_type(required, json_type_array) ? json_object_array_length(required)
-                                                                 : 0;
+    size_t more =
+        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
     if (count + more == 0 || count + more > UINT16_MAX) {
         return;
     }
@@ -336,13 +337,13 @@ static void build_columns(struct builder *b, struct json_object *version,
     struct opr_schema_column *columns = opr_arena_alloc(b->arena, (n + 1) * sizeof(*columns));
     for (size_t i = 0; i < n; i++) {
         struct json_object *c = json_object_array_get_idx(list, i);
-        columns[i] = (struct opr_schema_column){
-            .name = text(b, opr_doc_str(c, "/name", "")),
-            .type = text(b, opr_doc_str(c, "/type", "string")),
-            .format = text(b, opr_doc_str(c, "/format", "")),
-            .description = text(b, opr_doc_str(c, "/description", "")),
-            .json_path = text(b, opr_doc_str(c, "/jsonPath", "")),
-            .priority = (int32_t)opr_doc_int(c, "/priority", 0)};
+        columns[i] =
+            (struct opr_schema_column){.name = text(b, opr_doc_str(c, "/name", "")),
+                                       .type = text(b, opr_doc_str(c, "/type", "string")),
+                                       .format = text(b, opr_doc_str(c, "/format", "")),
+                                       .description = text(b, opr_doc_str(c, "/description", "")),
+                                       .json_path = text(b, opr_doc_str(c, "/jsonPath", "")),
+                                       .priority = (int32_t)opr_doc_int(c, "/priority", 0)};
     }
     info->columns = columns;
     info->column_count = n;
@@ -387,8 +388,8 @@ static void build_kind(struct builder *b, struct json_object *version, struct cu
 static struct json_object *find_version(struct json_object *crd, const char *name)
 {
     struct json_object *versions = opr_doc_at(crd, "/spec/versions");
-    size_t n = json_object_is_type(versions, json_type_array) ? json_object_array_length(versions)
-                                                              : 0;
+    size_t n =
+        json_object_is_type(versions, json_type_array) ? json_object_array_length(versions) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *v = json_object_array_get_idx(versions, i);
         if (strcmp(opr_doc_str(v, "/name", ""), name) == 0) {

@@ -44,8 +44,8 @@ static bool has_type(const struct opr_schema_type *t, struct json_object *v)
         return type == json_type_boolean;
     case OPR_NODE_INT64:
         return type == json_type_int ||
-               (type == json_type_double && floor(json_object_get_double(v)) ==
-                                                json_object_get_double(v));
+               (type == json_type_double &&
+                floor(json_object_get_double(v)) == json_object_get_double(v));
     case OPR_NODE_DOUBLE:
         return type == json_type_int || type == json_type_double;
     case OPR_NODE_INTORSTR:
@@ -72,8 +72,7 @@ static void broken(struct opr_field_errors *e, const struct opr__path *p, struct
     va_start(args, fmt);
     const char *rule = opr_arena_vprintf(e->arena, fmt, args);
     va_end(args);
-    opr__invalid(e, p, v,
-                 opr_arena_printf(e->arena, "%s in body %s", opr__path_text(e, p), rule));
+    opr__invalid(e, p, v, opr_arena_printf(e->arena, "%s in body %s", opr__path_text(e, p), rule));
 }
 
 static void check_number(const struct opr_schema_rules *r, const struct opr__path *p,
@@ -83,8 +82,8 @@ static void check_number(const struct opr_schema_rules *r, const struct opr__pat
     bool is_low = r->has_minimum && (r->is_minimum_exclusive ? n <= r->minimum : n < r->minimum);
     bool is_high = r->has_maximum && (r->is_maximum_exclusive ? n >= r->maximum : n > r->maximum);
     if (is_low) {
-        broken(e, p, v, "should be greater than %s%g", r->is_minimum_exclusive ? "" : "or equal to ",
-               r->minimum);
+        broken(e, p, v, "should be greater than %s%g",
+               r->is_minimum_exclusive ? "" : "or equal to ", r->minimum);
     }
     if (is_high) {
         broken(e, p, v, "should be less than %s%g", r->is_maximum_exclusive ? "" : "or equal to ",
@@ -158,8 +157,8 @@ static bool is_in_enum(struct json_object *values, struct json_object *v)
     return false;
 }
 
-static void check_enum(struct json_object *values, const struct opr__path *p,
-                       struct json_object *v, struct opr_field_errors *e)
+static void check_enum(struct json_object *values, const struct opr__path *p, struct json_object *v,
+                       struct opr_field_errors *e)
 {
     if (is_in_enum(values, v)) {
         return;
@@ -349,8 +348,8 @@ static void check_combined(const struct opr_schema_rules *r, const struct opr__p
     }
 }
 
-static void check(const struct opr_schema_type *t, const struct opr__path *p,
-                  struct json_object *v, struct opr_field_errors *e)
+static void check(const struct opr_schema_type *t, const struct opr__path *p, struct json_object *v,
+                  struct opr_field_errors *e)
 {
     const struct opr_schema_rules *r = t->rules;
     if (!v && (t->flags & OPR_SCHEMA_NULLABLE)) {

@@ -68,10 +68,10 @@ static opr_status type_error(struct reader *r, const char *what, struct opr_str 
     const char *type = t->node == OPR_NODE_INTORSTR ? "int32" : t->go_name;
     const char *gap = detail.len ? " " : "";
     if (r->go_struct) {
-        return opr_error_set(r->scan.reterr, OPR_E_INVALID,
-                             "json: cannot unmarshal %s%s%.*s into Go struct field %s.%s of type %s",
-                             what, gap, OPR_STR_ARG(detail), go_base_name(r->go_struct),
-                             r->go.data ? r->go.data : "", type);
+        return opr_error_set(
+            r->scan.reterr, OPR_E_INVALID,
+            "json: cannot unmarshal %s%s%.*s into Go struct field %s.%s of type %s", what, gap,
+            OPR_STR_ARG(detail), go_base_name(r->go_struct), r->go.data ? r->go.data : "", type);
     }
     return opr_error_set(r->scan.reterr, OPR_E_INVALID,
                          "json: cannot unmarshal %s%s%.*s into Go value of type %s", what, gap,
@@ -317,8 +317,8 @@ static opr_status read_number(struct reader *r, const struct opr_schema_type *t,
 {
     struct opr_str text;
     OPR_TRY(opr__scan_number(&r->scan, &text));
-    if (t && (t->node == OPR_NODE_INT32 || t->node == OPR_NODE_INT64 ||
-              t->node == OPR_NODE_INTORSTR)) {
+    if (t &&
+        (t->node == OPR_NODE_INT32 || t->node == OPR_NODE_INT64 || t->node == OPR_NODE_INTORSTR)) {
         return read_integer(r, t, text, ret_value);
     }
     if (t && t->node == OPR_NODE_QUANTITY) {

@@ -165,9 +165,8 @@ static opr_status read_json_text(const struct wire *w, struct opr_str bytes,
     struct small m;
     OPR_TRY(read_small(w, bytes, &m));
     *ret_value = NULL;
-    return m.text[1].len == 0
-               ? OPR_OK
-               : opr__decode_json(NULL, m.text[1], ret_value, NULL, w->reterr);
+    return m.text[1].len == 0 ? OPR_OK
+                              : opr__decode_json(NULL, m.text[1], ret_value, NULL, w->reterr);
 }
 
 static opr_status read_int_or_string(const struct wire *w, struct opr_str bytes,
@@ -175,8 +174,7 @@ static opr_status read_int_or_string(const struct wire *w, struct opr_str bytes,
 {
     struct small m;
     OPR_TRY(read_small(w, bytes, &m));
-    *ret_value = m.number[1] == 1 ? new_text(m.text[3])
-                                  : json_object_new_int((int32_t)m.number[2]);
+    *ret_value = m.number[1] == 1 ? new_text(m.text[3]) : json_object_new_int((int32_t)m.number[2]);
     return OPR_OK;
 }
 
@@ -187,7 +185,8 @@ static opr_status read_bytes(const struct wire *w, const struct opr_schema_type 
                              struct opr_str bytes, struct opr__slots *slots,
                              struct json_object **ret_value);
 
-/* JSONSchemaPropsOrBool {allows=1, schema=2}, ...OrArray and ...OrStringArray {schema=1, list=2}. */
+/* JSONSchemaPropsOrBool {allows=1, schema=2}, ...OrArray and ...OrStringArray {schema=1, list=2}.
+ */
 static opr_status read_union(const struct wire *outer, const struct opr_schema_type *t,
                              struct opr_str bytes, struct opr__slots *slots,
                              struct json_object **ret_value)
@@ -430,6 +429,11 @@ static opr_status read_member(const struct wire *w, const struct opr_schema_type
 {
     size_t index = (size_t)(field - t->fields);
     struct json_object *value = slots->items[base + index];
+    bool is_message = (field->flags & OPR_FIELD_INLINE) || field->type->node == OPR_NODE_MAP;
+    if (is_message && f->type != WIRE_BYTES) {
+        return opr_error_set(w->reterr, OPR_E_INVALID, "proto: wrong wireType for %s",
+                             field->type->go_name);
+    }
     if (field->flags & OPR_FIELD_INLINE) {
         return read_inline(w, t, field->type, f->bytes, slots, base);
     }

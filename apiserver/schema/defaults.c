@@ -1,5 +1,5 @@
-#include "apiserver/schema/crd.h"
 #include "apiserver/schema/build.h"
+#include "apiserver/schema/crd.h"
 #include "core/base/str.h"
 
 static bool is_unset(const struct opr_type_field *f, struct json_object *value)

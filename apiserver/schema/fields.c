@@ -46,12 +46,12 @@ static bool special_field(const struct opr_kind *kind, const struct opr_obj *obj
     bool is_event = strcmp(kind->kind, "Event") == 0;
     if (is_event && opr_str_is(field, "source")) {
         const char *component = opr_json_str(obj, "/source/component", "");
-        *ret_value = opr_str_of(*component ? component
-                                           : opr_json_str(obj, "/reportingComponent", ""));
+        *ret_value =
+            opr_str_of(*component ? component : opr_json_str(obj, "/reportingComponent", ""));
         return true;
     }
-    if (strcmp(kind->kind, "Pod") == 0 && (opr_str_is(field, "status.podIP") ||
-                                           opr_str_is(field, "status.podIPs"))) {
+    if (strcmp(kind->kind, "Pod") == 0 &&
+        (opr_str_is(field, "status.podIP") || opr_str_is(field, "status.podIPs"))) {
         *ret_value = opr_str_of(opr_json_str(obj, "/status/podIPs/0/ip", ""));
         return true;
     }
@@ -59,8 +59,8 @@ static bool special_field(const struct opr_kind *kind, const struct opr_obj *obj
 }
 
 /* events.k8s.io's names for members that are kept under the core names. */
-static struct opr_str stored_name(const struct opr_kind *kind, struct opr_str field,
-                                  char *buf, size_t size)
+static struct opr_str stored_name(const struct opr_kind *kind, struct opr_str field, char *buf,
+                                  size_t size)
 {
     static const char regarding[] = "regarding.";
     if (!kind->stored_as) {
@@ -103,9 +103,10 @@ opr_status opr_schema_field(const struct opr_kind *kind, const struct opr_obj *o
         *ret_value = number_text(v);
         break;
     default: /* absent: the zero value of its type */
-        *ret_value = opr_str_is(field, "spec.unschedulable") || opr_str_is(field, "spec.hostNetwork")
-                         ? OPR_STR("false")
-                         : OPR_STR("");
+        *ret_value =
+            opr_str_is(field, "spec.unschedulable") || opr_str_is(field, "spec.hostNetwork")
+                ? OPR_STR("false")
+                : OPR_STR("");
     }
     return OPR_OK;
 }

@@ -42,7 +42,7 @@ const struct opr_kind *opr_kind_find_kind(struct opr_str group, struct opr_str v
 }
 
 const struct opr_type_field *opr_schema_type_field(const struct opr_schema_type *t,
-                                                     struct opr_str name)
+                                                   struct opr_str name)
 {
     for (uint16_t i = 0; i < t->field_count; i++) {
         const char *field = t->fields[i].name;

@@ -134,12 +134,13 @@ static struct json_object *schema_of(struct opr__openapi *d, const struct opr_sc
 
 static void add_patch_strategy(struct json_object *o, const struct opr_type_field *f)
 {
-    bool merges = f->flags & OPR_FIELD_PATCH_MERGE, retains = f->flags & OPR_FIELD_PATCH_RETAIN_KEYS;
-    const char *strategy = merges && retains                         ? "merge,retainKeys"
-                           : merges                                  ? "merge"
-                           : retains                                 ? "retainKeys"
+    bool merges = f->flags & OPR_FIELD_PATCH_MERGE,
+         retains = f->flags & OPR_FIELD_PATCH_RETAIN_KEYS;
+    const char *strategy = merges && retains                    ? "merge,retainKeys"
+                           : merges                             ? "merge"
+                           : retains                            ? "retainKeys"
                            : f->flags & OPR_FIELD_PATCH_REPLACE ? "replace"
-                                                                     : NULL;
+                                                                : NULL;
     if (strategy) {
         json_object_object_add(o, "x-kubernetes-patch-strategy", text(strategy));
     }

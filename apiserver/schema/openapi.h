@@ -20,7 +20,8 @@ struct json_object *opr__openapi_ref_name(const struct opr__openapi *d, const ch
 void opr__openapi_add_kind(struct opr__openapi *d, const struct opr_kind *k);
 /* The name of the schema of a kind, and of its list: "io.k8s.api.core.v1.Pod". */
 #define OPR__OPENAPI_NAME_MAX 512
-void opr__openapi_name(const struct opr_kind *k, bool is_list, char ret_name[OPR__OPENAPI_NAME_MAX]);
+void opr__openapi_name(const struct opr_kind *k, bool is_list,
+                       char ret_name[OPR__OPENAPI_NAME_MAX]);
 /* {"group","kind","version"}. Owned. */
 struct json_object *opr__openapi_gvk(const struct opr_kind *k, bool is_list);
 /* Adds the paths of a kind. */

@@ -12,22 +12,29 @@ struct operation {
     const char *const *parameters; /* query parameters; end with NULL */
 };
 
-static const char *const LIST_PARAMETERS[] = {
-    "allowWatchBookmarks", "continue",          "fieldSelector",        "labelSelector",
-    "limit",               "resourceVersion",   "resourceVersionMatch", "sendInitialEvents",
-    "timeoutSeconds",      "watch",             NULL};
+static const char *const LIST_PARAMETERS[] = {"allowWatchBookmarks",
+                                              "continue",
+                                              "fieldSelector",
+                                              "labelSelector",
+                                              "limit",
+                                              "resourceVersion",
+                                              "resourceVersionMatch",
+                                              "sendInitialEvents",
+                                              "timeoutSeconds",
+                                              "watch",
+                                              NULL};
 static const char *const GET_PARAMETERS[] = {"pretty", NULL};
 static const char *const WRITE_PARAMETERS[] = {"dryRun", "fieldManager", "fieldValidation",
                                                "pretty", NULL};
-static const char *const PATCH_PARAMETERS[] = {"dryRun", "fieldManager", "fieldValidation", "force",
-                                               "pretty", NULL};
+static const char *const PATCH_PARAMETERS[] = {"dryRun", "fieldManager", "fieldValidation",
+                                               "force",  "pretty",       NULL};
 static const char *const DELETE_PARAMETERS[] = {"dryRun", "gracePeriodSeconds", "orphanDependents",
                                                 "propagationPolicy", NULL};
 
 static const struct operation LIST = {"get", "list", "list", false, true, LIST_PARAMETERS};
 static const struct operation CREATE = {"post", "post", "create", true, false, WRITE_PARAMETERS};
-static const struct operation DELETE_MANY = {"delete", "deletecollection", "deleteCollection",
-                                             false,    false,              LIST_PARAMETERS};
+static const struct operation DELETE_MANY = {
+    "delete", "deletecollection", "deleteCollection", false, false, LIST_PARAMETERS};
 static const struct operation READ = {"get", "get", "read", false, false, GET_PARAMETERS};
 static const struct operation REPLACE = {"put", "put", "replace", true, false, WRITE_PARAMETERS};
 static const struct operation PATCH = {"patch", "patch", "patch", true, false, PATCH_PARAMETERS};
@@ -103,7 +110,7 @@ static void add_body(struct opr__openapi *d, struct json_object *op, const struc
                      const struct opr_kind *k, const char *schema_name)
 {
     bool is_patch = o == &PATCH;
-    const char *const *types = !is_patch       ? BODY_TYPES
+    const char *const *types = !is_patch      ? BODY_TYPES
                                : k->is_custom ? CUSTOM_PATCH_TYPES
                                               : PATCH_TYPES;
     struct json_object *schema = NULL;
@@ -207,8 +214,8 @@ static void add_virtual(struct opr__openapi *d, struct json_object *paths, const
                         const char *base)
 {
     /* These live below other kinds: pods/x/eviction, serviceaccounts/x/token, x/scale. */
-    static const char *const nested[] = {"evictions", "tokenrequests", "scales", "deleteoptions",
-                                         "statuses", NULL};
+    static const char *const nested[] = {"evictions",     "tokenrequests", "scales",
+                                         "deleteoptions", "statuses",      NULL};
     for (size_t i = 0; nested[i]; i++) {
         if (strcmp(k->plural, nested[i]) == 0) {
             return;

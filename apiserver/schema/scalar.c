@@ -242,8 +242,8 @@ opr_status opr__canonical_time(struct opr_str text, bool is_micro, char *ret_tex
     int micro = 0;
     const char *point = memchr(text.ptr, '.', text.len);
     for (int i = 1; i <= 6; i++) {
-        bool is_digit = point && point + i < text.ptr + text.len &&
-                        isdigit((unsigned char)point[i]);
+        bool is_digit =
+            point && point + i < text.ptr + text.len && isdigit((unsigned char)point[i]);
         point = is_digit ? point : NULL;
         micro = micro * 10 + (is_digit ? point[i] - '0' : 0);
     }

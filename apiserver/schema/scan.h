@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 struct opr__scan {
-    const char *p, *end;     /* borrowed text */
+    const char *p, *end;      /* borrowed text */
     struct opr_error *reterr; /* borrowed; may be NULL */
 };
 

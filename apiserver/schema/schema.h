@@ -97,7 +97,8 @@ OPR_NODISCARD opr_status opr_yaml_to_doc(struct opr_str text, struct json_object
                                          struct opr_error *reterr);
 
 /* Renames the members of a document of one kind for the other kind of the same resource
- * (kind->stored_as), apiVersion and kind with them. Prune or decode afterwards restores the order. */
+ * (kind->stored_as), apiVersion and kind with them. Prune or decode afterwards restores the order.
+ */
 void opr_schema_convert(const struct opr_kind *from, const struct opr_kind *to,
                         struct json_object *doc);
 

@@ -130,8 +130,8 @@ static struct json_object *ordered(struct json_object *list, struct json_object 
             size_t than = index_of(before, opr__item(named, j), key);
             takes_other = at != SIZE_MAX && than != SIZE_MAX && at < than;
         }
-        json_object_array_add(out, json_object_get(takes_other ? opr__item(others, i++)
-                                                               : opr__item(named, j++)));
+        json_object_array_add(
+            out, json_object_get(takes_other ? opr__item(others, i++) : opr__item(named, j++)));
     }
     json_object_put(named);
     json_object_put(others);
@@ -203,8 +203,7 @@ static opr_status merge_list(struct merge *m, const struct opr_type_field *f,
     }
     struct json_object *list = opr_doc_dup(before);
     for (size_t i = 0; i < opr__length(patch); i++) {
-        opr_status st =
-            merge_item(m, f->type->elem, f->merge_key, list, opr__item(patch, i));
+        opr_status st = merge_item(m, f->type->elem, f->merge_key, list, opr__item(patch, i));
         if (st != OPR_OK) {
             json_object_put(list);
             return st;
@@ -345,8 +344,7 @@ static opr_status merge_map(struct merge *m, const struct opr_schema_type *t,
     }
     if (retained) {
         if (!json_object_is_type(retained, json_type_array)) {
-            return opr_error_set(m->reterr, OPR_E_INVALID,
-                                 "$retainKeys directive is not a list");
+            return opr_error_set(m->reterr, OPR_E_INVALID, "$retainKeys directive is not a list");
         }
         retain_keys(into, retained);
     }
@@ -368,8 +366,9 @@ opr_status opr_schema_strategic_patch(const struct opr_kind *kind, struct json_o
                              "application/merge-patch+json, application/apply-patch+yaml");
     }
     if (!json_object_is_type(patch, json_type_object)) {
-        return opr_error_set(reterr, OPR_E_INVALID,
-                             "json: cannot unmarshal into Go value of type map[string]interface {}");
+        return opr_error_set(
+            reterr, OPR_E_INVALID,
+            "json: cannot unmarshal into Go value of type map[string]interface {}");
     }
     struct merge m = {.reterr = reterr};
     struct json_object *result = opr_doc_dup(*doc);

@@ -50,7 +50,7 @@ enum { /* opr_schema_type.flags */
        OPR_SCHEMA_NULLABLE = 16u         /* custom */
 };
 
-enum { /* opr_type_field.flags */
+enum {                     /* opr_type_field.flags */
        OPR_FIELD_PTR = 1u, /* Go keeps a pointer: zero and absent differ */
        OPR_FIELD_OMITEMPTY = 2u,
        OPR_FIELD_OMITZERO = 4u,
@@ -74,7 +74,7 @@ struct opr_schema_rules {
     /* End with NULL; NULL: none. */
     const struct opr_schema_type *const *all_of, *const *any_of, *const *one_of;
     const struct opr_schema_type *none_of; /* "not" */
-    struct json_object *source; /* borrowed: the schema as it was written, for OpenAPI */
+    struct json_object *source;            /* borrowed: the schema as it was written, for OpenAPI */
 };
 
 struct opr_schema_type {
@@ -86,8 +86,8 @@ struct opr_schema_type {
     const char *go_name; /* "v1.PodSpec", "[]v1.Container", "int32"; custom: "string", "array" */
     const struct opr_type_field *fields;
     const struct opr_schema_type *elem;
-    const char *const *keys;  /* of a list of type map; ends with NULL */
-    const char *const *enums; /* sorted; ends with NULL; NULL: none */
+    const char *const *keys;                          /* of a list of type map; ends with NULL */
+    const char *const *enums;                         /* sorted; ends with NULL; NULL: none */
     void (*set_defaults)(struct json_object *object); /* after the fields' own defaults */
     const struct opr_schema_rules *rules;             /* custom only */
 };
@@ -126,7 +126,7 @@ extern const struct opr_schema_type opr__type_any;
 
 /* NULL: no such field. */
 const struct opr_type_field *opr_schema_type_field(const struct opr_schema_type *t,
-                                                     struct opr_str name);
+                                                   struct opr_str name);
 
 #ifdef __cplusplus
 }

@@ -86,7 +86,8 @@ static void validate_status(const struct opr_kind *kind, struct json_object *doc
                                               "availableReplicas", NULL};
     struct json_object *status = opr__get(doc, "status");
     if (old) {
-        opr__validate_meta_update(errors, kind, opr__get(doc, "metadata"), opr__get(old, "metadata"));
+        opr__validate_meta_update(errors, kind, opr__get(doc, "metadata"),
+                                  opr__get(old, "metadata"));
     }
     if (strcmp(kind->kind, "Deployment") == 0) {
         check_counts(errors, status, deployment);

@@ -54,10 +54,16 @@ static void check_key_ref(struct opr_field_errors *e, const struct opr__path *p,
 static void check_field_ref(struct opr_field_errors *e, const struct opr__path *p,
                             struct json_object *ref)
 {
-    static const char *const fields[] = {
-        "metadata.name",      "metadata.namespace", "metadata.uid",   "spec.nodeName",
-        "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP",
-        "status.podIPs",      NULL};
+    static const char *const fields[] = {"metadata.name",
+                                         "metadata.namespace",
+                                         "metadata.uid",
+                                         "spec.nodeName",
+                                         "spec.serviceAccountName",
+                                         "status.hostIP",
+                                         "status.hostIPs",
+                                         "status.podIP",
+                                         "status.podIPs",
+                                         NULL};
     static const char *const others[] = {"metadata.labels",    "metadata.annotations",
                                          "spec.restartPolicy", "spec.schedulerName",
                                          "status.phase",       NULL};
@@ -146,7 +152,8 @@ static void check_env(struct opr_field_errors *e, const struct opr__path *p,
             opr__invalid_text(e, OPR__IN(p, "envFrom"), "",
                               "must specify one of: `configMapRef` or `secretRef`");
         } else if (config && secret) {
-            opr__invalid_text(e, OPR__IN(p, "envFrom"), "", "may not have more than one field specified at a time");
+            opr__invalid_text(e, OPR__IN(p, "envFrom"), "",
+                              "may not have more than one field specified at a time");
         }
     }
 }
@@ -238,9 +245,9 @@ static void check_resources(struct opr_field_errors *e, const struct opr__path *
         if (!limit && is_fixed) {
             opr__required(e, at, "Limit must be set for non overcommitable resources");
         } else if (limit && is_fixed && order != 0) {
-            opr__invalid_text(e, wanted, request,
-                              opr_arena_printf(e->arena, "must be equal to %s limit of %s", name,
-                                               limit));
+            opr__invalid_text(
+                e, wanted, request,
+                opr_arena_printf(e->arena, "must be equal to %s limit of %s", name, limit));
         } else if (order > 0) {
             opr__invalid_text(e, wanted, request,
                               opr_arena_printf(e->arena,
@@ -415,8 +422,8 @@ static void check_init(struct opr_field_errors *e, const struct opr__path *p,
         const struct opr__path *at = OPR__AT(p, i);
         const char *name = opr__text(c, "name");
         check_common(e, at, c, opr__get(spec, "volumes"));
-        if (*name && (has_name(list, name, i) ||
-                      has_name(opr__get(spec, "containers"), name, SIZE_MAX))) {
+        if (*name &&
+            (has_name(list, name, i) || has_name(opr__get(spec, "containers"), name, SIZE_MAX))) {
             opr__duplicate_text(e, OPR__IN(at, "name"), name);
         }
         if (strcmp(opr__text(c, "restartPolicy"), "Always") == 0) {

@@ -97,8 +97,8 @@ static void check_secret_type(struct opr_field_errors *e, struct json_object *do
     if (strcmp(type, "kubernetes.io/service-account-token") == 0) {
         struct json_object *annotations = opr_doc_at(doc, "/metadata/annotations");
         if (!opr__has_text(annotations, account)) {
-            opr__required(
-                e, OPR__KEY(OPR__IN(OPR__IN(NULL, "metadata"), "annotations"), account), NULL);
+            opr__required(e, OPR__KEY(OPR__IN(OPR__IN(NULL, "metadata"), "annotations"), account),
+                          NULL);
         }
     } else if (strcmp(type, "kubernetes.io/dockercfg") == 0) {
         require_json(e, data, ".dockercfg");

@@ -198,8 +198,7 @@ void opr__check_nonnegative(struct opr_field_errors *e, const struct opr__path *
                             struct json_object *o, const char *name)
 {
     if (opr__number(o, name) < 0) {
-        opr__invalid(e, OPR__IN(p, name), opr__get(o, name),
-                     "must be greater than or equal to 0");
+        opr__invalid(e, OPR__IN(p, name), opr__get(o, name), "must be greater than or equal to 0");
     }
 }
 
@@ -223,7 +222,8 @@ void opr__check_name(struct opr_field_errors *e, const struct opr__path *p, cons
     size_t len = strlen(value);
     if (bad_name == opr__bad_qualified_name && (len == 0 || value[len - 1] == '/')) {
         opr__invalid_text(e, p, value, opr__bad_qualified_name("-"));
-    } else if (bad_name == opr__bad_port_name && strpbrk(value, "abcdefghijklmnopqrstuvwxyz") == NULL &&
+    } else if (bad_name == opr__bad_port_name &&
+               strpbrk(value, "abcdefghijklmnopqrstuvwxyz") == NULL &&
                problem != opr__bad_port_name("0")) {
         opr__invalid_text(e, p, value, opr__bad_port_name("0"));
     }

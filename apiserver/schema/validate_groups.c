@@ -95,8 +95,9 @@ void opr__validate_cluster_role(struct opr_field_errors *e, struct json_object *
     const struct opr__path *p = OPR__IN(OPR__IN(NULL, "aggregationRule"), "clusterRoleSelectors");
     check_rules(e, opr__get(doc, "rules"), false);
     if (opr__get(doc, "aggregationRule") && opr__length(selectors) == 0) {
-        opr__required(e, p, "at least one clusterRoleSelector required if aggregationRule is "
-                            "non-nil");
+        opr__required(e, p,
+                      "at least one clusterRoleSelector required if aggregationRule is "
+                      "non-nil");
     }
     for (size_t i = 0; i < opr__length(selectors); i++) {
         opr__check_label_selector(e, OPR__AT(p, i), opr__item(selectors, i));
@@ -182,7 +183,8 @@ static void check_target_ref(struct opr_field_errors *e, const struct opr__path 
         }
     }
     if (!strchr(version, '/')) {
-        opr__invalid_text(e, OPR__IN(p, "apiVersion"), version, "apiVersion must specify API group");
+        opr__invalid_text(e, OPR__IN(p, "apiVersion"), version,
+                          "apiVersion must specify API group");
     }
 }
 
@@ -237,9 +239,10 @@ static void check_metric(struct opr_field_errors *e, const struct opr__path *p,
         const struct opr__path *at = OPR__IN(p, sources[i].member);
         bool is_named = strcmp(type, sources[i].type) == 0;
         if (is_named && !source) {
-            opr__required(e, at, opr_arena_printf(e->arena,
-                                                  "must populate information for the given metric "
-                                                  "source"));
+            opr__required(e, at,
+                          opr_arena_printf(e->arena,
+                                           "must populate information for the given metric "
+                                           "source"));
         } else if (!is_named && source) {
             opr__forbidden(e, at, "must populate the given metric source only");
         }

@@ -109,9 +109,9 @@ static void check_finalizers(struct opr_field_errors *e, const struct opr__path 
     }
     for (size_t i = 0; is_strict && i < opr__length(finalizers); i++) {
         const char *name = json_object_get_string(opr__item(finalizers, i));
-        bool is_standard = name && (strchr(name, '/') || strcmp(name, "orphan") == 0 ||
-                                    strcmp(name, "foregroundDeletion") == 0 ||
-                                    strcmp(name, "kubernetes") == 0);
+        bool is_standard =
+            name && (strchr(name, '/') || strcmp(name, "orphan") == 0 ||
+                     strcmp(name, "foregroundDeletion") == 0 || strcmp(name, "kubernetes") == 0);
         if (!is_standard) {
             opr__invalid_text(e, OPR__AT(p, i), name ? name : "",
                               "name is neither a standard finalizer name nor is it fully "
@@ -197,8 +197,12 @@ static void check_new_finalizers(struct opr_field_errors *e, const struct opr__p
 void opr__validate_meta_update(struct opr_field_errors *e, const struct opr_kind *kind,
                                struct json_object *meta, struct json_object *old)
 {
-    static const char *const fixed[] = {"name", "namespace", "uid", "creationTimestamp",
-                                        "deletionTimestamp", "deletionGracePeriodSeconds"};
+    static const char *const fixed[] = {"name",
+                                        "namespace",
+                                        "uid",
+                                        "creationTimestamp",
+                                        "deletionTimestamp",
+                                        "deletionGracePeriodSeconds"};
     struct opr__path p = {.name = "metadata"};
     if (opr__get(old, "deletionTimestamp")) {
         check_new_finalizers(e, &p, meta, old);
@@ -255,8 +259,7 @@ void opr__check_label_selector(struct opr_field_errors *e, const struct opr__pat
     struct json_object *expressions = opr__get(selector, "matchExpressions");
     opr__check_labels(e, OPR__IN(p, "matchLabels"), opr__get(selector, "matchLabels"));
     for (size_t i = 0; i < opr__length(expressions); i++) {
-        check_requirement(e, OPR__AT(OPR__IN(p, "matchExpressions"), i),
-                          opr__item(expressions, i));
+        check_requirement(e, OPR__AT(OPR__IN(p, "matchExpressions"), i), opr__item(expressions, i));
     }
 }
 

@@ -101,7 +101,8 @@ const char *opr__bad_qualified_name(const char *s)
     if (slash) {
         struct opr_str prefix = {s, (size_t)(slash - s)};
         if (strchr(slash + 1, '/')) {
-            return "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and "
+            return "a valid label key must consist of alphanumeric characters, '-', '_' or '.', "
+                   "and "
                    "must start and end with an alphanumeric character (e.g. 'MyName',  or "
                    "'my.name',  or '123-abc', regex used for validation is "
                    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain "
@@ -160,8 +161,8 @@ const char *opr__bad_config_key(const char *s)
                "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
                "'[-._a-zA-Z0-9]+')";
     }
-    return strcmp(s, ".") == 0      ? "must not be '.'"
-           : strcmp(s, "..") == 0   ? "must not be '..'"
+    return strcmp(s, ".") == 0        ? "must not be '.'"
+           : strcmp(s, "..") == 0     ? "must not be '..'"
            : strncmp(s, "..", 2) == 0 ? "must not start with '..'"
                                       : NULL;
 }

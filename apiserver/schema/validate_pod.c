@@ -115,8 +115,7 @@ static void check_node_affinity(struct opr_field_errors *e, const struct opr__pa
         int64_t weight = opr__number(opr__item(preferred, i), "weight");
         if (weight <= 0 || weight > 100) {
             opr__invalid(e, OPR__IN(OPR__AT(OPR__IN(p, PREFERRED_TERMS), i), "weight"),
-                         opr__get(opr__item(preferred, i), "weight"),
-                         "must be in the range 1-100");
+                         opr__get(opr__item(preferred, i), "weight"), "must be in the range 1-100");
         }
     }
 }
@@ -285,8 +284,9 @@ static void check_tolerations_added(struct opr_field_errors *e, const struct opr
 {
     for (size_t i = 0; i < opr__length(old); i++) {
         if (!contains(list, opr__item(old, i))) {
-            opr__forbidden(e, p, "existing toleration can not be modified except its "
-                                 "tolerationSeconds");
+            opr__forbidden(e, p,
+                           "existing toleration can not be modified except its "
+                           "tolerationSeconds");
             return;
         }
     }
@@ -353,11 +353,12 @@ void opr__validate_pod_update(struct opr_field_errors *e, struct json_object *do
     check_gates_removed(e, OPR__IN(&p, "schedulingGates"), opr__get(spec, "schedulingGates"),
                         opr__get(was, "schedulingGates"));
     if (!is_same_but_for_updatable(spec, was)) {
-        opr__forbidden(e, &p,
-                       "pod updates may not change fields other than "
-                       "`spec.containers[*].image`,`spec.initContainers[*].image`,"
-                       "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-                       "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 "
-                       "if it was previously negative)");
+        opr__forbidden(
+            e, &p,
+            "pod updates may not change fields other than "
+            "`spec.containers[*].image`,`spec.initContainers[*].image`,"
+            "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 "
+            "if it was previously negative)");
     }
 }

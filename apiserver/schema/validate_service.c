@@ -132,7 +132,8 @@ static void check_affinity(struct opr_field_errors *e, const struct opr__path *p
                            struct json_object *spec)
 {
     static const char *const kinds[] = {"ClientIP", "None", NULL};
-    struct json_object *seconds = opr_doc_at(spec, "/sessionAffinityConfig/clientIP/timeoutSeconds");
+    struct json_object *seconds =
+        opr_doc_at(spec, "/sessionAffinityConfig/clientIP/timeoutSeconds");
     opr__check_enum(e, p, spec, "sessionAffinity", kinds);
     if (strcmp(opr__text(spec, "sessionAffinity"), "ClientIP") == 0 && seconds &&
         (json_object_get_int64(seconds) <= 0 || json_object_get_int64(seconds) > 86400)) {

@@ -78,8 +78,9 @@ static void check_downward(struct opr_field_errors *e, const struct opr__path *p
 static void check_projected(struct opr_field_errors *e, const struct opr__path *p,
                             struct json_object *projected)
 {
-    static const char *const kinds[] = {"secret", "configMap", "downwardAPI", "serviceAccountToken",
-                                        "clusterTrustBundle", "podCertificate"};
+    static const char *const kinds[] = {
+        "secret",        "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle",
+        "podCertificate"};
     struct json_object *sources = opr__get(projected, "sources");
     check_mode(e, p, projected, "defaultMode");
     for (size_t i = 0; i < opr__length(sources); i++) {
@@ -108,9 +109,9 @@ static void check_projected(struct opr_field_errors *e, const struct opr__path *
 static void check_host_path(struct opr_field_errors *e, const struct opr__path *p,
                             struct json_object *source)
 {
-    static const char *const types[] = {"", "BlockDevice", "CharDevice", "Directory",
-                                        "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
-                                        NULL};
+    static const char *const types[] = {
+        "",     "BlockDevice",  "CharDevice", "Directory", "DirectoryOrCreate",
+        "File", "FileOrCreate", "Socket",     NULL};
     const char *path = opr__text(source, "path");
     struct opr_str rest = opr_str_of(path), part;
     if (!*path) {

@@ -11,14 +11,15 @@
 
 /* YAML 1.1 as sigs.k8s.io/yaml reads it: plain scalars are resolved by the core rules, timestamps
  * stay strings, "<<" merges. Aliases are expanded; the limits keep a small text from growing. */
-#define NODES_MAX 1000000
+#define NODES_PER_NODE_MAX 10 /* nodes written for one node of the text */
+#define NODES_FREE 10000
 #define OUTPUT_MAX_BYTES (64u << 20)
 
 struct writer {
     yaml_document_t *doc;
     struct opr_buf *json;
     struct opr_error *reterr;
-    size_t nodes;
+    size_t nodes, nodes_max;
     int depth;
 };
 
@@ -290,7 +291,7 @@ static opr_status write_sequence(struct writer *w, yaml_node_t *n)
 
 static opr_status write_node(struct writer *w, yaml_node_t *n)
 {
-    if (++w->nodes > NODES_MAX || w->json->len > OUTPUT_MAX_BYTES ||
+    if (++w->nodes > w->nodes_max || w->json->len > OUTPUT_MAX_BYTES ||
         w->depth >= OPR__DECODE_MAX_DEPTH) {
         return opr_error_set(w->reterr, OPR_E_LIMIT, "yaml: document contains excessive aliasing");
     }
@@ -319,6 +320,7 @@ static opr_status write_document(yaml_parser_t *parser, struct opr_buf *json, bo
         return parser_error(parser, reterr);
     }
     struct writer w = {.doc = &doc, .json = json, .reterr = reterr};
+    w.nodes_max = (size_t)(doc.nodes.top - doc.nodes.start) * NODES_PER_NODE_MAX + NODES_FREE;
     yaml_node_t *root = yaml_document_get_root_node(&doc);
     *ret_more = root != NULL;
     opr_status st = root ? write_node(&w, root) : OPR_OK;

@@ -127,6 +127,16 @@ static size_t end_of(const struct opr__table *t, struct opr_str prefix, size_t f
     return low;
 }
 
+size_t opr_store_count(const struct opr_store *s, struct opr_str prefix)
+{
+    bool is_found;
+    pthread_rwlock_rdlock(lock_of(s));
+    size_t begin = opr__table_find(&s->table, prefix, &is_found);
+    size_t count = end_of(&s->table, prefix, begin) - begin;
+    pthread_rwlock_unlock(lock_of(s));
+    return count;
+}
+
 struct refs {
     const struct opr_obj **items;
     size_t count;

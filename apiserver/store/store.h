@@ -32,6 +32,8 @@ void opr_store_list(const struct opr_store *s, struct opr_arena *a, struct opr_s
                     struct opr_str after, size_t limit, const struct opr_obj *const **ret_objs,
                     size_t *ret_count, uint64_t *ret_revision, size_t *ret_more);
 
+size_t opr_store_count(const struct opr_store *s, struct opr_str prefix);
+
 /* Writes and waits until they are durable. expected_rv: OPR_STORE_ABSENT, OPR_STORE_ANY, or the
  * revision that must be the newest (else OPR_E_CONFLICT; OPR_E_EXISTS for ABSENT; OPR_E_NOT_FOUND).
  * The store sets metadata.resourceVersion in doc. ret_obj may be NULL. */

@@ -43,19 +43,47 @@ static int64_t assumed(const struct usage *u, const struct goal *goal, double ra
     return goal->average_milli;
 }
 
+static bool is_missing(const struct usage *u)
+{
+    return !u->is_ignored && !u->is_unready && !u->has_sample;
+}
+static bool is_waiting(const struct usage *u)
+{
+    return !u->is_ignored && u->is_unready;
+}
+
+/* The same once more with what is not known filled in; a move that this turns round is none. */
+static int64_t careful_replicas(const struct hpa *h, const struct usage *usage,
+                                const struct goal *goal, struct sums sum, double ratio)
+{
+    for (uint32_t i = 0; i < h->pod_count; i++) {
+        if (is_waiting(&usage[i]) && ratio > 1) {
+            add(&sum, 0, usage[i].request_milli);
+        } else if (is_missing(&usage[i]) && ratio != 1) {
+            add(&sum, assumed(&usage[i], goal, ratio), usage[i].request_milli);
+        }
+    }
+    struct outcome filled;
+    double careful = ratio_of(&sum, goal, &filled);
+    bool is_reversed = (ratio < 1 && careful > 1) || (ratio > 1 && careful < 1);
+    if (is_tolerated(goal, careful) || is_reversed) {
+        return h->current;
+    }
+    int64_t n = (int64_t)ceil(careful * (double)sum.count);
+    bool is_against = (careful < 1 && n > h->current) || (careful > 1 && n < h->current);
+    return is_against ? h->current : n;
+}
+
 bool ratio_replicas(const struct hpa *h, struct usage *usage, const struct goal *goal,
                     struct outcome *ret_outcome)
 {
     struct sums sum = {0};
-    int64_t missing = 0, unready = 0;
+    uint32_t missing = 0, waiting = 0;
     for (uint32_t i = 0; i < h->pod_count; i++) {
         const struct usage *u = &usage[i];
-        if (u->is_ignored) {
-            continue;
-        }
-        unready += u->is_unready;
-        missing += !u->is_unready && !u->has_sample;
-        if (!u->is_unready && u->has_sample) {
+        waiting += is_waiting(u);
+        missing += is_missing(u);
+        if (!u->is_ignored && !u->is_unready && u->has_sample) {
             add(&sum, u->milli, u->request_milli);
         }
     }
@@ -63,30 +91,12 @@ bool ratio_replicas(const struct hpa *h, struct usage *usage, const struct goal 
         return false;
     }
     double ratio = ratio_of(&sum, goal, ret_outcome);
-    bool fills_unready = unready > 0 && ratio > 1;
-    ret_outcome->replicas = h->current;
-    if (!fills_unready && missing == 0) {
-        if (!is_tolerated(goal, ratio)) {
-            ret_outcome->replicas = (int64_t)ceil(ratio * (double)sum.count);
-        }
-        return true;
+    if (missing > 0 || (waiting > 0 && ratio > 1)) {
+        ret_outcome->replicas = careful_replicas(h, usage, goal, sum, ratio);
+    } else if (is_tolerated(goal, ratio)) {
+        ret_outcome->replicas = h->current;
+    } else {
+        ret_outcome->replicas = (int64_t)ceil(ratio * (double)sum.count);
     }
-    for (uint32_t i = 0; i < h->pod_count; i++) {
-        const struct usage *u = &usage[i];
-        if (!u->is_ignored && u->is_unready && fills_unready) {
-            add(&sum, 0, u->request_milli);
-        } else if (!u->is_ignored && !u->is_unready && !u->has_sample && ratio != 1) {
-            add(&sum, assumed(u, goal, ratio), u->request_milli);
-        }
-    }
-    struct outcome filled;
-    double careful = ratio_of(&sum, goal, &filled);
-    bool is_reversed = (ratio < 1 && careful > 1) || (ratio > 1 && careful < 1);
-    if (is_tolerated(goal, careful) || is_reversed) {
-        return true;
-    }
-    int64_t n = (int64_t)ceil(careful * (double)sum.count);
-    bool is_against = (careful < 1 && n > h->current) || (careful > 1 && n < h->current);
-    ret_outcome->replicas = is_against ? h->current : n;
     return true;
 }

@@ -37,6 +37,10 @@ static void add_unknown(struct sync *s, struct opr_doc *list, const char *type)
         type, old ? "NodeStatusUnknown" : "NodeStatusNeverUpdated",
         old ? "Kubelet stopped posting node status." : "Kubelet never posted node status.",
         time_format(s->c, s->now_ms));
+    if (!old) { /* kubectl shows it: never is since the node was made */
+        opr_doc_set(x, "/lastHeartbeatTime", "%s",
+                    opr_obj_str(s->node, "/metadata/creationTimestamp", NULL));
+    }
     opr_doc_set(list, "/-", "%p", opr_doc_obj(x));
 }
 

@@ -88,9 +88,8 @@ opr_status policy_scale(struct opr_ctx *c, const struct opr_obj *self, struct re
     int64_t asked = v->desired;
     v->desired = clamped(self, asked, v->current);
     if (v->desired != asked) {
-        v->text = opr_ctx_text(c, "%s%s(limited to %lld..%lld)", v->text, v->text[0] ? " " : "",
-                               (long long)opr_obj_int(self, "/spec/minReplicas", 1),
-                               (long long)opr_obj_int(self, "/spec/maxReplicas", v->desired));
+        const char *bound = v->desired < asked ? "above maxReplicas" : "below minReplicas";
+        v->text = v->text[0] != '\0' ? opr_ctx_text(c, "%s (%s)", v->text, bound) : bound;
     }
     return v->desired == v->current ? OPR_OK : write_scale(c, self, r, &t, v);
 }

@@ -77,6 +77,12 @@ void opr_informer_on_sync(struct opr_informer *i, void (*fn)(void *arg), void *a
     i->on_sync_arg = arg;
 }
 
+void opr_informer_on_failure(struct opr_informer *i, void (*fn)(void *arg), void *arg)
+{
+    i->on_failure = fn;
+    i->on_failure_arg = arg;
+}
+
 void opr_informer_start(struct opr_informer *i)
 {
     opr__reflector_start(i);

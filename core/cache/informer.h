@@ -40,6 +40,8 @@ bool opr_informer_is_synced(const struct opr_informer *i); /* any thread */
 bool opr_informer_has_failed(const struct opr_informer *i);
 /* Before start: fn(arg) runs on the loop each time a list is complete. */
 void opr_informer_on_sync(struct opr_informer *i, void (*fn)(void *arg), void *arg);
+/* Before start: fn(arg) runs on the loop each time an attempt fails. */
+void opr_informer_on_failure(struct opr_informer *i, void (*fn)(void *arg), void *arg);
 /* Without a loop: when opr_informer_tick() is due (monotonic; UINT64_MAX: not). */
 uint64_t opr_informer_next_due_ns(const struct opr_informer *i);
 void opr_informer_tick(struct opr_informer *i);

@@ -42,6 +42,8 @@ struct opr_informer {
     struct opr_vec handlers; /* of struct opr__handler, owned; loop */
     void (*on_sync)(void *arg);
     void *on_sync_arg;
+    void (*on_failure)(void *arg);
+    void *on_failure_arg;
     _Atomic bool is_synced, has_failed;
 
     /* the reflector; loop */

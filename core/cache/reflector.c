@@ -74,6 +74,9 @@ static void fail(struct opr_informer *i, enum opr__phase next, const char *why)
     opr_log(opr_informer_is_synced(i) ? OPR_LOG_DEBUG : OPR_LOG_WARN, "cache",
             "watch interrupted, will retry", "kind=%s error=%s", i->resource->gvk, why);
     back_off(i, next);
+    if (i->on_failure) {
+        i->on_failure(i->on_failure_arg);
+    }
 }
 
 /* The history that the watch needs is gone: list anew, at once where this is the first time for a

@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 #define POLL_MS 1000
-#define SHARED_POLL_MS 20  /* while transfers share a connection: see nudge() */
+/* While transfers share a connection, see nudge(); it grows up to POLL_MS while nothing comes. */
+#define FIRST_POLL_MS 20
 #define CONNECTIONS_MAX 16 /* where the server speaks HTTP/1.1 only */
 #define KEPT_TRANSFERS 16
 /* A cancel that comes while no call runs counts for a call that begins within this time: the worker
@@ -198,6 +199,7 @@ static void drive(struct opr_session *s, size_t n)
         give_up(s, n, OPR_E_CANCELLED, "cancelled");
         return;
     }
+    int shared_poll_ms = FIRST_POLL_MS;
     for (;;) {
         int running = 0;
         CURLMcode code = curl_multi_perform(s->multi, &running);
@@ -211,10 +213,13 @@ static void drive(struct opr_session *s, size_t n)
         }
         int ready = 0;
         if (code == CURLM_OK) {
-            code = curl_multi_poll(s->multi, NULL, 0, n > 1 ? SHARED_POLL_MS : POLL_MS, &ready);
+            code = curl_multi_poll(s->multi, NULL, 0, n > 1 ? shared_poll_ms : POLL_MS, &ready);
         }
-        if (ready == 0 && n > 1) {
+        if (ready > 0) {
+            shared_poll_ms = FIRST_POLL_MS;
+        } else if (n > 1) {
             nudge(s, n);
+            shared_poll_ms = shared_poll_ms < POLL_MS / 2 ? shared_poll_ms * 2 : POLL_MS;
         }
         if (code != CURLM_OK) {
             give_up(s, n, OPR_E_IO, curl_multi_strerror(code));

@@ -114,8 +114,7 @@ struct opr_manager {
     struct opr__leader *leader;        /* owned; NULL: no election */
     struct opr__health_server *health; /* owned; NULL: none */
 
-    bool is_started;
-    _Atomic bool is_stopping;
+    _Atomic bool is_started, is_stopping;
     _Atomic bool is_leading; /* reconciles may run */
 
     struct opr__worker **workers; /* owned */

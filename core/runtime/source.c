@@ -90,7 +90,7 @@ struct opr__source *opr__source_need(struct opr_manager *m, const struct opr_wat
     return s;
 }
 
-static void on_sync(void *arg)
+static void on_news(void *arg)
 {
     opr__source_changed(((struct opr__child *)arg)->source);
 }
@@ -116,7 +116,8 @@ void opr__source_add_child(struct opr__source *s, const struct opr_resource *r)
         OPR_CHECK(st == OPR_OK); /* check_indexes() agreed */
     }
     opr_informer_add_handler(child->informer, opr__map_change, child);
-    opr_informer_on_sync(child->informer, on_sync, child);
+    opr_informer_on_sync(child->informer, on_news, child);
+    opr_informer_on_failure(child->informer, on_news, child);
     pthread_rwlock_wrlock(&s->m->sources_lock);
     opr_vec_push(&s->children, child);
     pthread_rwlock_unlock(&s->m->sources_lock);

@@ -56,8 +56,8 @@ uint32_t opr_test_count(struct opr_test *t, const char *gvk, const char *ns);
 /* Number of writes of a verb ("create", "update", "patch", "delete") of a kind so far. */
 uint32_t opr_test_writes(struct opr_test *t, const char *verb, const char *gvk);
 
-/* The next n requests of a verb ("get", "list", "create", "update", "patch", "delete"; "*": any)
- * fail with this HTTP status. Writing Events is left out of it. */
+/* The next n requests of a verb ("get", "list", "create", "update", "patch", "delete"; "*": any of
+ * these; "watch") fail with this HTTP status. Events are left out of it. */
 void opr_test_fail_next(struct opr_test *t, const char *verb, uint32_t n, int32_t http_status);
 /* Moves the fake clock and runs nothing; also from inside a reconcile. */
 void opr_test_advance_clock(struct opr_test *t, uint64_t ms);

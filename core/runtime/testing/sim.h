@@ -108,6 +108,11 @@ void sim_strategic_merge(struct json_object **doc, struct json_object *patch);
 void sim_handle(struct sim *s, const struct opr_client_request *req,
                 struct opr_client_response *res);
 
+/* The HTTP status of a failure that the test asked for; 0: none. Events fail never: they are not
+ * part of what is tested. */
+int sim_planned_failure(struct sim *s, const char *verb, const struct sim_kind *k);
+void sim_answer_failure(int code, struct opr_client_response *res);
+
 /* What a list or watch asks for. */
 struct sim_query {
     struct sim_kind *kind;

@@ -96,35 +96,18 @@ static void count_write(struct sim *s, const char *verb, const struct sim_kind *
 }
 
 /* A failure that the test asked for; Events are not part of what it tests. */
-static int planned_failure(struct sim *s, const char *verb, const struct sim_kind *k)
+int sim_planned_failure(struct sim *s, const char *verb, const struct sim_kind *k)
 {
+    bool is_any = strcmp(verb, "watch") != 0; /* a test that fails requests means no watches */
     for (size_t i = 0; i < s->failures.count && strcmp(k->kind, "Event") != 0; i++) {
         struct sim_failure *f = s->failures.items[i];
-        if (f->left > 0 && (strcmp(f->verb, "*") == 0 || strcmp(f->verb, verb) == 0)) {
+        bool is_meant = strcmp(f->verb, verb) == 0 || (is_any && strcmp(f->verb, "*") == 0);
+        if (f->left > 0 && is_meant) {
             f->left--;
             return f->http_status;
         }
     }
     return 0;
-}
-
-static const char *reason_of(int code)
-{
-    static const struct {
-        int code;
-        const char *reason;
-    } reasons[] = {{400, "BadRequest"},    {401, "Unauthorized"},
-                   {403, "Forbidden"},     {404, "NotFound"},
-                   {409, "Conflict"},      {410, "Expired"},
-                   {422, "Invalid"},       {429, "TooManyRequests"},
-                   {500, "InternalError"}, {503, "ServiceUnavailable"},
-                   {504, "Timeout"}};
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        if (reasons[i].code == code) {
-            return reasons[i].reason;
-        }
-    }
-    return "";
 }
 
 static void post(struct sim *s, const struct sim_query *q, struct json_object *doc,
@@ -196,16 +179,41 @@ static bool discovery(struct sim *s, const char *path, struct opr_client_respons
     return true;
 }
 
+static const char *reason_of(int code)
+{
+    static const struct {
+        int code;
+        const char *reason;
+    } reasons[] = {{400, "BadRequest"},    {401, "Unauthorized"},
+                   {403, "Forbidden"},     {404, "NotFound"},
+                   {409, "Conflict"},      {410, "Expired"},
+                   {422, "Invalid"},       {429, "TooManyRequests"},
+                   {500, "InternalError"}, {503, "ServiceUnavailable"},
+                   {504, "Timeout"}};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (reasons[i].code == code) {
+            return reasons[i].reason;
+        }
+    }
+    return "";
+}
+
+void sim_answer_failure(int code, struct opr_client_response *res)
+{
+    struct sim_answer answer = {0};
+    sim_refuse(&answer, code, reason_of(code), "the test asked for a failure");
+    finish(&answer, res);
+}
+
 static void handle_query(struct sim *s, const struct sim_query *q,
                          const struct opr_client_request *req, struct opr_client_response *res)
 {
     struct sim_answer answer = {0};
     const char *verb = verb_of(req->method, q);
     struct json_object *doc = NULL;
-    int failure = planned_failure(s, verb, q->kind);
+    int failure = sim_planned_failure(s, verb, q->kind);
     if (failure) {
-        sim_refuse(&answer, failure, reason_of(failure), "the test asked for a failure");
-        finish(&answer, res);
+        sim_answer_failure(failure, res);
         return;
     }
     if (req->body.len > 0 && opr_doc_parse(req->body, &doc, NULL) != OPR_OK) {

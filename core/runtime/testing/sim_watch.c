@@ -103,12 +103,16 @@ static void add_bookmark(struct opr_buf *b, const struct opr_transport_stream *s
                    (unsigned long long)st->sim->rv);
 }
 
-/* Anything but a watch: one answer, then the end. */
-static void answer_once(struct opr_transport_stream *st)
+/* Anything but a watch, and a watch that is refused: one answer, then the end. */
+static void answer_once(struct opr_transport_stream *st, int failure)
 {
     struct opr_client_request req = {.method = "GET", .path_query = st->path_query};
     struct opr_client_response res = {0};
-    sim_handle(st->sim, &req, &res);
+    if (failure) {
+        sim_answer_failure(failure, &res);
+    } else {
+        sim_handle(st->sim, &req, &res);
+    }
     st->handler->on_header(st->arg, res.status);
     send(st, &res.body);
     opr_buf_fini(&res.body);
@@ -158,11 +162,14 @@ static bool pump_stream(struct opr_transport_stream *st)
     if (st->is_closed || (st->is_found && st->query.kind->is_held)) {
         return false;
     }
-    if (!st->is_found || !st->is_watch) {
-        answer_once(st);
+    bool is_first = !st->is_begun;
+    int failure = is_first && st->is_found && st->is_watch
+                      ? sim_planned_failure(st->sim, "watch", st->query.kind)
+                      : 0;
+    if (!st->is_found || !st->is_watch || failure) {
+        answer_once(st, failure);
         return true;
     }
-    bool is_first = !st->is_begun;
     if (is_first) {
         st->is_begun = true;
         begin_watch(st);

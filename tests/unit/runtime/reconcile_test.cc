@@ -537,6 +537,50 @@ TEST_F(ReconcileTest, TheWildcardFollowsAllKinds)
     EXPECT_EQ(ran.back(), "v1/ConfigMap|default/a gone");
 }
 
+TEST_F(ReconcileTest, AWildcardDoesNotWaitForAKindThatIsRefused)
+{
+    lab.Add("gc", "*", [&](struct opr_ctx *c, const struct opr_obj *self) {
+        Note(c, self);
+        return opr_done();
+    });
+    t = opr_test_new(Lab::Entry, nullptr);
+    ApplyMap("a");
+    opr_test_fail_next(t, "watch", 1, 403); /* the first kind's stream */
+    opr_test_fail_next(t, "list", 1, 403);  /* and its list */
+    opr_test_run(t);
+    EXPECT_THAT(ran, ElementsAre("v1/ConfigMap|default/a"));
+}
+
+TEST_F(ReconcileTest, AControllerWaitsForAllThatItReads)
+{
+    LabController &c = AddNoting();
+    c.reads = {Lab::Read("v1/Node")};
+    t = opr_test_new(Lab::Entry, nullptr);
+    ApplyMap("a");
+    opr_test_hold(t, "v1/Node", true);
+    opr_test_run(t);
+    EXPECT_THAT(ran, ElementsAre());
+    opr_test_hold(t, "v1/Node", false);
+    opr_test_run(t);
+    EXPECT_THAT(ran, ElementsAre("default/a"));
+}
+
+TEST_F(ReconcileTest, AWatchWhoseHistoryIsGoneIsListedAnew)
+{
+    AddNoting();
+    Start();
+    ApplyMap("a");
+    opr_test_run(t);
+    opr_test_hold(t, "v1/ConfigMap", true);
+    opr_test_fail_next(t, "watch", 1, 410);
+    opr_test_advance_ms(t, 1000000); /* the watch has long ended */
+    opr_test_delete(t, "v1/ConfigMap", "default", "a");
+    ApplyMap("b");
+    opr_test_hold(t, "v1/ConfigMap", false);
+    opr_test_advance_ms(t, 60000);
+    EXPECT_THAT(ran, ElementsAre("default/a", "default/b", "default/a gone"));
+}
+
 TEST_F(ReconcileTest, SelfNullForgetsWhatWasExpected)
 {
     std::vector<bool> satisfied;

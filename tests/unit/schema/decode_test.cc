@@ -40,10 +40,9 @@ TEST(Decode, PutsMembersInGoOrderAndAddsWhatGoPrints)
 
 TEST(Decode, DropsZeroValuesAndNullsThatGoOmits)
 {
-    Decoded d = decode(deployment(),
-                       body("Deployment", "apps/v1",
-                            "'spec':{'replicas':0,'paused':false,'minReadySeconds':0,"
-                            "'revisionHistoryLimit':null}"));
+    Decoded d = decode(deployment(), body("Deployment", "apps/v1",
+                                          "'spec':{'replicas':0,'paused':false,'minReadySeconds':0,"
+                                          "'revisionHistoryLimit':null}"));
     ASSERT_EQ(d.status, OPR_OK) << d.error;
     EXPECT_EQ(opr_doc_int(d.doc.get(), "/spec/replicas", -1), 0) << "a pointer keeps its zero";
     EXPECT_EQ(opr_doc_at(d.doc.get(), "/spec/paused"), nullptr);
@@ -59,11 +58,10 @@ TEST(Decode, NamesUnknownAndDuplicateFieldsWithTheirPaths)
              "'a':'2'}},'spec':{'containers':[{'name':'c'},{'nme':'d','bar':{'x':1}}]}}}");
     Decoded d = decode(deployment(), text);
     ASSERT_EQ(d.status, OPR_OK) << d.error;
-    EXPECT_THAT(d.strict,
-                ElementsAre("unknown field \"foo\"", "duplicate field \"spec.replicas\"",
-                            "duplicate field \"spec.template.metadata.labels.a\"",
-                            "unknown field \"spec.template.spec.containers[1].nme\"",
-                            "unknown field \"spec.template.spec.containers[1].bar\""));
+    EXPECT_THAT(d.strict, ElementsAre("unknown field \"foo\"", "duplicate field \"spec.replicas\"",
+                                      "duplicate field \"spec.template.metadata.labels.a\"",
+                                      "unknown field \"spec.template.spec.containers[1].nme\"",
+                                      "unknown field \"spec.template.spec.containers[1].bar\""));
     EXPECT_EQ(opr_doc_int(d.doc.get(), "/spec/replicas", 0), 2);
     EXPECT_EQ(opr_doc_at(d.doc.get(), "/foo"), nullptr);
     EXPECT_TRUE(decode(deployment(), text, "application/json", OPR_STRICT_IGNORE).strict.empty());
@@ -113,9 +111,10 @@ INSTANTIATE_TEST_SUITE_P(
         WrongType{"", "v1", "Pod", "'spec':{'priority':99999999999}",
                   "json: cannot unmarshal number 99999999999 into Go struct field "
                   "PodSpec.spec.priority of type int32"},
-        WrongType{"", "v1", "Pod", "'spec':{'restartPolicy':5}",
-                  "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of "
-                  "type v1.RestartPolicy"},
+        WrongType{
+            "", "v1", "Pod", "'spec':{'restartPolicy':5}",
+            "json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of "
+            "type v1.RestartPolicy"},
         WrongType{"", "v1", "Pod", "'spec':{'containers':[{'resources':{'limits':{'cpu':'1K'}}}]}",
                   "unable to parse quantity's suffix"},
         WrongType{"", "v1", "Pod", "'spec':{'containers':[{'resources':{'limits':{'cpu':true}}}]}",
@@ -161,9 +160,9 @@ TEST(Decode, RefusesDeepNesting)
 
 TEST(Decode, ReadsEscapesAndReplacesBadUtf8)
 {
-    Decoded d = decode(config_map(),
-                       "{\"data\":{\"a\":\"\\u00e9\\ud83d\\ude00\\n\",\"b\":\"\xff\",\"c\":"
-                       "\"\\ud800x\"}}");
+    Decoded d =
+        decode(config_map(), "{\"data\":{\"a\":\"\\u00e9\\ud83d\\ude00\\n\",\"b\":\"\xff\",\"c\":"
+                             "\"\\ud800x\"}}");
     ASSERT_EQ(d.status, OPR_OK) << d.error;
     EXPECT_STREQ(opr_doc_str(d.doc.get(), "/data/a", ""), "\xc3\xa9\xf0\x9f\x98\x80\n");
     EXPECT_STREQ(opr_doc_str(d.doc.get(), "/data/b", ""), "\xef\xbf\xbd");
@@ -204,14 +203,15 @@ TEST_P(Quantities, BecomeCanonical)
 
 INSTANTIATE_TEST_SUITE_P(
     Decode, Quantities,
-    testing::Values(Amount{"\"0.5\"", "500m"}, Amount{"\"1000m\"", "1"}, Amount{"\"1024Mi\"", "1Gi"},
-                    Amount{"\"1.5Gi\"", "1536Mi"}, Amount{"2", "2"}, Amount{"0.1", "100m"},
-                    Amount{"\"1e3\"", "1e3"}, Amount{"\"12e4\"", "120e3"}, Amount{"\"100k\"", "100k"},
-                    Amount{"\"1000k\"", "1M"}, Amount{"\"-1.5\"", "-1500m"}, Amount{"\"+2\"", "2"},
-                    Amount{"\"0\"", "0"}, Amount{"\"0Ki\"", "0"}, Amount{"\"1Ki\"", "1Ki"},
-                    Amount{"\"512Ki\"", "512Ki"}, Amount{"\"0.5Ki\"", "512"},
-                    Amount{"\"1n\"", "1n"}, Amount{"\"0.1n\"", "1n"}, Amount{"\"10E\"", "9223372036854775807"},
-                    Amount{"\"00012\"", "12"}, Amount{"\".5\"", "500m"}, Amount{"\"5.\"", "5"}));
+    testing::Values(Amount{"\"0.5\"", "500m"}, Amount{"\"1000m\"", "1"},
+                    Amount{"\"1024Mi\"", "1Gi"}, Amount{"\"1.5Gi\"", "1536Mi"}, Amount{"2", "2"},
+                    Amount{"0.1", "100m"}, Amount{"\"1e3\"", "1e3"}, Amount{"\"12e4\"", "120e3"},
+                    Amount{"\"100k\"", "100k"}, Amount{"\"1000k\"", "1M"},
+                    Amount{"\"-1.5\"", "-1500m"}, Amount{"\"+2\"", "2"}, Amount{"\"0\"", "0"},
+                    Amount{"\"0Ki\"", "0"}, Amount{"\"1Ki\"", "1Ki"}, Amount{"\"512Ki\"", "512Ki"},
+                    Amount{"\"0.5Ki\"", "512"}, Amount{"\"1n\"", "1n"}, Amount{"\"0.1n\"", "1n"},
+                    Amount{"\"10E\"", "9223372036854775807"}, Amount{"\"00012\"", "12"},
+                    Amount{"\".5\"", "500m"}, Amount{"\"5.\"", "5"}));
 
 TEST(Decode, NormalizesTimes)
 {

@@ -49,8 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Yaml, MakesKeysStrings)
 {
-    EXPECT_EQ(to_json("1: a\nyes: b\n0x10: c\n'2': d\n"),
-              "{'1':'a','true':'b','16':'c','2':'d'}");
+    EXPECT_EQ(to_json("1: a\nyes: b\n0x10: c\n'2': d\n"), "{'1':'a','true':'b','16':'c','2':'d'}");
 }
 
 TEST(Yaml, ExpandsAnchorsAndMerges)

@@ -1,0 +1,24 @@
+/* The text of the Service table. Threads: any. */
+#ifndef OPR_AGENT_PROXY_RULES_H
+#define OPR_AGENT_PROXY_RULES_H
+
+#include "core/api/meta.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "10.100.0.0/16" to "operon-100"; other ranges: "operon-172-20-8-0". */
+void opr__proxy_table_name(const char *service_cidr, char *ret_name, size_t size);
+/* The whole table as a transaction. services and slices are arrays of objects; the text depends on
+ * their content alone, not on their order. cluster_cidr may be NULL. */
+void opr__proxy_rules(struct opr_buf *ret_text, const char *service_cidr, const char *cluster_cidr,
+                      const struct opr_obj *const *services, size_t n_services,
+                      const struct opr_obj *const *slices, size_t n_slices);
+/* Worker. One transaction of nft commands in this process. */
+OPR_NODISCARD opr_status opr__nft_run(const char *text, struct opr_error *reterr);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,144 @@
+/* The Pod network's netlink requests and the Service table, in a network namespace of the test. */
+#include "agent/netlink.h"
+#include "agent/proxy_rules.h"
+#include "core/base/str.h"
+#include "core/json/json.h"
+#include "support.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+
+namespace
+{
+
+class Network : public WithFolder
+{
+  protected:
+    int home = -1;
+
+    void SetUp() override
+    {
+        WithFolder::SetUp();
+        if (IsSkipped() || HasFatalFailure()) {
+            return;
+        }
+        home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+        if (unshare(CLONE_NEWNET) != 0) {
+            GTEST_SKIP() << "no network namespaces";
+        }
+    }
+    void TearDown() override
+    {
+        if (home >= 0) {
+            EXPECT_EQ(0, setns(home, CLONE_NEWNET));
+            close(home);
+        }
+        WithFolder::TearDown();
+    }
+    std::string output(const std::string &command)
+    {
+        FILE *f = popen(command.c_str(), "r");
+        char text[8192] = "";
+        size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
+        if (f) {
+            pclose(f);
+        }
+        return std::string(text, len);
+    }
+};
+
+constexpr uint32_t GATEWAY = 0x0ae70101, POD = 0x0ae70102;
+
+TEST_F(Network, BridgeVethAddressesAndRoutesTwice)
+{
+    struct opr_error err = {};
+    int other = -1;
+    {
+        std::thread t([&] {
+            ASSERT_EQ(0, unshare(CLONE_NEWNET));
+            other = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+        });
+        t.join();
+    }
+    ASSERT_GE(other, 0);
+    for (int i = 0; i < 2; i++) { /* the second time nothing is new */
+        ASSERT_EQ(OPR_OK, opr__nl_link_up("lo", &err)) << err.message;
+        ASSERT_EQ(OPR_OK, opr__nl_bridge("oprtest", GATEWAY, 24, &err)) << err.message;
+        ASSERT_EQ(OPR_OK, opr__nl_route(OPR__NL_UNREACHABLE, 0x0ae70000, 16, NULL, 0, &err))
+            << err.message;
+        ASSERT_EQ(OPR_OK, opr__nl_route(OPR__NL_LINK, 0x0a630000, 16, "lo", 0, &err))
+            << err.message;
+    }
+    ASSERT_EQ(OPR_OK, opr__nl_veth("oprvtest", "oprtest", other, POD, &err)) << err.message;
+    std::string routes = output("ip route");
+    EXPECT_NE(std::string::npos, routes.find("unreachable 10.231.0.0/16")) << routes;
+    EXPECT_NE(std::string::npos, routes.find("10.99.0.0/16 dev lo")) << routes;
+    EXPECT_NE(std::string::npos, output("ip link show oprvtest").find("master oprtest"));
+    opr__nl_route_delete(OPR__NL_UNREACHABLE, 0x0ae70000, 16, NULL);
+    opr__nl_route_delete(OPR__NL_LINK, 0x0a630000, 16, "lo");
+    routes = output("ip route");
+    EXPECT_EQ(std::string::npos, routes.find("unreachable")) << routes;
+    EXPECT_EQ(std::string::npos, routes.find("10.99.0.0")) << routes;
+    opr__nl_link_delete("oprvtest");
+    opr__nl_link_delete("oprtest");
+    EXPECT_EQ(0u, if_nametoindex("oprtest"));
+    close(other);
+}
+
+TEST_F(Network, ErrorsNameTheObject)
+{
+    struct opr_error err = {};
+    EXPECT_EQ(OPR_E_IO, opr__nl_link_up("nosuchlink", &err));
+    EXPECT_NE(std::string::npos, std::string(err.message).find("nosuchlink")) << err.message;
+}
+
+struct opr_obj *parse(const std::string &text)
+{
+    struct opr_obj *o = nullptr;
+    EXPECT_EQ(OPR_OK, opr_json_parse(opr_str_n(text.data(), text.size()), &o, nullptr)) << text;
+    return o;
+}
+
+TEST_F(Network, TheKernelTakesTheServiceTableAndKeepsOthers)
+{
+    struct opr_obj *web =
+        parse(R"({"metadata":{"name":"web","namespace":"d"},"spec":{"clusterIP":)"
+              R"("10.99.0.7","sessionAffinity":"ClientIP","ports":[{"name":"a",)"
+              R"("port":80,"nodePort":30080},{"name":"u","port":53,"protocol":"UDP"}]}})");
+    struct opr_obj *none =
+        parse(R"({"metadata":{"name":"none","namespace":"d"},"spec":{"clusterIP":)"
+              R"("10.99.0.8","ports":[{"name":"a","port":80,"nodePort":30090}]}})");
+    struct opr_obj *slice = parse(
+        R"({"metadata":{"name":"s","namespace":"d","labels":{"kubernetes.io/service-name":"web"}},)"
+        R"("addressType":"IPv4","ports":[{"name":"a","port":8080,"protocol":"TCP"},{"name":"u",)"
+        R"("port":5353,"protocol":"UDP"}],"endpoints":[{"addresses":["10.163.1.2"]},)"
+        R"({"addresses":["10.163.1.3"]}]})");
+    const struct opr_obj *services[] = {web, none}, *slices[] = {slice};
+    struct opr_error err = {};
+    ASSERT_EQ(OPR_OK, opr__nft_run("table ip other { chain c { } }", &err)) << err.message;
+    for (size_t n : {2, 0, 2}) {
+        struct opr_buf text = {};
+        opr__proxy_rules(&text, "10.99.0.0/16", "10.163.0.0/16", services, n, slices, 1);
+        ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << "\n" << text.data;
+        opr_buf_fini(&text);
+    }
+    std::string ruleset = output("nft list ruleset");
+    EXPECT_NE(std::string::npos, ruleset.find("table ip other")) << ruleset;
+    EXPECT_NE(std::string::npos, ruleset.find("10.163.1.2 . 8080")) << ruleset;
+    EXPECT_NE(std::string::npos, ruleset.find("10.163.1.3 . 5353")) << ruleset;
+    EXPECT_EQ(ruleset.find("table ip operon-99"), ruleset.rfind("table ip operon-99"));
+    opr_json_unref(web);
+    opr_json_unref(none);
+    opr_json_unref(slice);
+}
+
+TEST_F(Network, ABadTableIsRefusedWholeWithAReason)
+{
+    struct opr_error err = {};
+    EXPECT_EQ(OPR_E_IO, opr__nft_run("table ip bad { chain c { } }\nnonsense\n", &err));
+    EXPECT_NE(std::string(""), err.message);
+    EXPECT_EQ(std::string::npos, output("nft list tables").find("bad"));
+}
+
+} // namespace
