@@ -11,26 +11,21 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.chdir(ROOT)
 
-PUBLIC = "include"
-ALLOWED = {
-    "include": [],
-    "core/base": [],
-    "core/json": ["core/base"],
-    "core/queue": ["core/base"],
-    "core/net": ["core/base"],
-    "core/api": ["core/base", "core/json"],
-    "core/client": ["core/base", "core/json", "core/net", "core/api"],
-    "core/cache": ["core/base", "core/json", "core/net", "core/api", "core/client"],
-    "core/runtime": ["core/base", "core/json", "core/net", "core/api", "core/client", "core/cache",
-                     "core/queue"],
-    "controllers": [],
-    "schedulers": [],
-    "examples": [],
-    "lua": ["core/base", "core/json", "core/api"],
-    "bpf": ["core/base"],
-    "apiserver": ["core/base", "core/json", "core/api", "core/net"],
-    "agent": ["core/base", "core/json", "core/api", "core/net", "core/client", "core/cache", "bpf"],
-}
+DESIGN = "docs/ARCHITECTURE.md"
+
+
+def read_table():
+    """Folder to the folders that it may include, from the table of the design page."""
+    allowed = {}
+    with open(DESIGN, encoding="utf-8") as f:
+        rows = f.read().split("| folder | may include, beside itself |")[1].split("\n\n")[0]
+    for row in rows.strip().split("\n")[1:]:
+        cells = [re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|")]
+        allowed[cells[0][0]] = cells[1]
+    return allowed
+
+
+ALLOWED = read_table()
 ONLY_IN = {
     "ev.h": ["core/net"],
     "curl/curl.h": ["core/net"],

@@ -120,7 +120,7 @@ static opr_status prepare(struct opr_req *r, struct json_object *doc, bool *ret_
 
 static opr_status create(struct opr_req *r, struct json_object *doc)
 {
-    bool is_generated, is_service = opr_kind_is(r->kind, "", "services");
+    bool is_generated = false, is_service = opr_kind_is(r->kind, "", "services");
     struct opr_obj *obj = NULL;
     OPR_TRY(prepare(r, doc, &is_generated));
     if (r->is_dry_run) {

@@ -248,7 +248,7 @@ static const char *metric_member(const char *metric, double *ret_scale)
 static struct json_object *metric_value(const struct opr_obj *node, const struct opr_obj *sample,
                                         const struct opr_obj *pod, const char *metric)
 {
-    double scale;
+    double scale = 1;
     const char *member = metric_member(metric, &scale);
     const struct opr_obj *v = opr_json_at(sample, member);
     char text[OPR_QUANTITY_TEXT_MAX];
@@ -340,7 +340,7 @@ static void serve_pods(struct opr_req *r)
     struct opr_error err = {0};
     const char *labels = opr_api_query(r, "labelSelector");
     bool is_custom = opr_str_is(r->group, CUSTOM);
-    double scale;
+    double scale = 1;
     if (labels && opr_selector_parse(opr_str_of(labels), &f.labels, &err) != OPR_OK) {
         opr_api_fail(r, 400, "BadRequest", "%s", err.message);
         return;

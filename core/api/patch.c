@@ -160,7 +160,7 @@ static opr_status add_at(const struct patch *p, const char *path, struct json_ob
         *p->doc = take;
         return OPR_OK;
     }
-    const char *token;
+    const char *token = NULL;
     struct json_object *parent = *path == '/' ? parent_of(*p->doc, path, &token) : NULL;
     bool is_added = false;
     if (json_object_is_type(parent, json_type_array)) {
@@ -196,7 +196,7 @@ static bool is_there(struct json_object *doc, const char *path)
     if (*path != '/') {
         return false;
     }
-    const char *token;
+    const char *token = NULL;
     size_t i;
     struct json_object *parent = parent_of(doc, path, &token);
     if (json_object_is_type(parent, json_type_array)) {
@@ -292,7 +292,7 @@ static bool is_same(struct json_object *a, struct json_object *b)
 /* Where the parent is there, an absent member tests as null, as in kube-apiserver. */
 static opr_status test_at(const struct patch *p, const char *path, struct json_object *value)
 {
-    const char *token;
+    const char *token = NULL;
     bool has_place = *path == '\0' || (*path == '/' && parent_of(*p->doc, path, &token));
     return has_place && is_same(opr_doc_at(*p->doc, path), value) ? OPR_OK
                                                                   : refuse(p, "the test failed");

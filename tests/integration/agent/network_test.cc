@@ -116,7 +116,7 @@ TEST_F(Network, TheKernelTakesTheServiceTableAndKeepsOthers)
         R"({"addresses":["10.163.1.3"]}]})");
     const struct opr_obj *services[] = {web, none}, *slices[] = {slice};
     struct opr_error err = {};
-    ASSERT_EQ(OPR_OK, opr__nft_run("table ip other { chain c { } }", &err)) << err.message;
+    ASSERT_EQ(OPR_OK, opr__nft_run("table ip other {\n chain c {\n }\n}\n", &err)) << err.message;
     for (size_t n : {2, 0, 2}) {
         struct opr_buf text = {};
         opr__proxy_rules(&text, "10.99.0.0/16", "10.163.0.0/16", services, n, slices, 1);
@@ -136,7 +136,7 @@ TEST_F(Network, TheKernelTakesTheServiceTableAndKeepsOthers)
 TEST_F(Network, ABadTableIsRefusedWholeWithAReason)
 {
     struct opr_error err = {};
-    EXPECT_EQ(OPR_E_IO, opr__nft_run("table ip bad { chain c { } }\nnonsense\n", &err));
+    EXPECT_EQ(OPR_E_IO, opr__nft_run("table ip bad {\n chain c {\n }\n}\nnonsense\n", &err));
     EXPECT_NE(std::string(""), err.message);
     EXPECT_EQ(std::string::npos, output("nft list tables").find("bad"));
 }
