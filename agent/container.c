@@ -238,7 +238,7 @@ void opr__container_start(struct opr__pod *p, struct opr__container *c, struct o
                             "program; set OPERON_SHIM");
         return;
     }
-    if (!k || !c->spec || !check_image(p, c)) {
+    if (!c->spec || !check_image(p, c)) {
         return;
     }
     uint32_t attempt = c->run.phase == OPR__RUN_NONE ? c->attempt : c->attempt + 1;

@@ -125,6 +125,7 @@ struct opr__pod {
     bool has_given_back; /* its address may be another Pod's by now */
     bool is_ending;      /* containers are told to stop for good */
     bool is_initialized;
+    bool is_expired; /* activeDeadlineSeconds have passed */
     char ip[OPR__IP_MAX];
     int64_t started_ms;     /* status.startTime */
     uint64_t end_by_ns;     /* grace is over */

@@ -120,10 +120,6 @@ static bool drive(struct opr__pod *p, struct opr__container *c, struct opr_calle
         opr__pod_wake(p, at);
         return false;
     }
-    if (!k) {
-        opr__pod_wake(p, after_ms(p, RETRY_MS)); /* what it needs is asked of the API */
-        return false;
-    }
     start(p, c, k);
     return c->run.phase == OPR__RUN_RUNNING;
 }
@@ -206,8 +202,30 @@ static bool prepare(struct opr__pod *p, struct opr_caller *k)
     return false;
 }
 
+static void end_containers(struct opr__pod *p);
+
+/* spec.activeDeadlineSeconds, counted from the Pod's start. */
+static bool is_past_deadline(struct opr__pod *p)
+{
+    int64_t seconds = opr_json_int(p->work, "/spec/activeDeadlineSeconds", 0);
+    int64_t left_ms = p->started_ms + seconds * 1000 - opr_clock_wall_ms(p->agent->clock);
+    if (seconds > 0 && left_ms > 0) {
+        opr__pod_wake(p, after_ms(p, (uint64_t)left_ms));
+    }
+    return seconds > 0 && left_ms <= 0;
+}
+
 static void run_pod(struct opr__pod *p, struct opr_caller *k)
 {
+    if (p->is_expired || is_past_deadline(p)) {
+        if (!p->is_expired) {
+            opr__event_add(p, NULL, "Normal", "DeadlineExceeded",
+                           "Pod was active on the node longer than the specified deadline");
+        }
+        p->is_expired = true;
+        end_containers(p);
+        return;
+    }
     p->is_initialized = p->is_initialized || has_main_run(p);
     if (!prepare(p, k)) {
         return;
@@ -300,7 +318,11 @@ static void end_pod(struct opr__pod *p, struct opr_caller *k)
         return;
     }
     release(p);
-    if (!p->work_gone && k) {
+    if (!p->work_gone) {
+        if (!p->is_online) { /* the API has to hear of it */
+            opr__pod_wake(p, after_ms(p, RETRY_MS));
+            return;
+        }
         opr__status_send(p, k);
         opr__events_send(p, k);
         /* With a finalizer it stays; its end comes by watch. */
@@ -332,7 +354,7 @@ void opr__pod_sync(struct opr__pod *p)
     for (size_t i = 0; i < p->containers.count; i++) {
         opr__container_look(p, p->containers.items[i]);
     }
-    struct opr_caller *k = p->is_online ? opr__caller_take(a) : NULL;
+    struct opr_caller *k = opr__caller_take(a);
     bool is_ending = p->work_gone || opr_meta_is_deleting(p->work);
     if (is_ending) {
         end_pod(p, k);
@@ -344,11 +366,9 @@ void opr__pod_sync(struct opr__pod *p)
     } else {
         run_pod(p, k);
     }
-    if (k && !p->work_gone && !p->is_forgotten && !is_final(p)) {
+    if (p->is_online && !p->work_gone && !p->is_forgotten && !is_final(p)) {
         opr__status_send(p, k);
         opr__events_send(p, k);
     }
-    if (k) {
-        opr__caller_give(a, k);
-    }
+    opr__caller_give(a, k);
 }

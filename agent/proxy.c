@@ -14,8 +14,9 @@ enum { COALESCE_MS = 20, RETRY_MS = 2000 };
 
 struct opr__proxy {
     struct opr_agent *agent;
-    struct opr_timer *timer;
+    struct opr_timer *timer, *check_timer;
     bool is_busy, is_dirty, is_stopped; /* loop */
+    bool must_check;                    /* loop; a worker while is_busy */
     bool has_failed;                    /* worker: the failure was said */
     uint64_t written_hash;              /* worker; of the text that the kernel has; 0: none */
 };
@@ -71,9 +72,24 @@ static void on_written(void *arg)
     }
 }
 
+/* Whether the table that was written is still there: another program may flush the kernel's. */
+static void check_table(struct opr__proxy *p)
+{
+    char table[64], command[128];
+    opr__proxy_table_name(p->agent->config.service_cidr, table, sizeof table);
+    snprintf(command, sizeof command, "list chain ip %s prerouting", table);
+    if (p->written_hash && p->must_check && opr__nft_run(command, NULL) != OPR_OK) {
+        opr_log(OPR_LOG_WARN, "proxy", "the Service rules were gone, writing them again", NULL);
+        p->agent->differences++;
+        p->written_hash = 0;
+    }
+    p->must_check = false;
+}
+
 static void write_rules(void *arg)
 {
     struct opr__proxy *p = arg;
+    check_table(p);
     struct opr_buf text = {0};
     struct opr_error err = {0};
     make_text(p, &text);
@@ -108,6 +124,16 @@ static void on_timer(void *arg)
     }
     p->is_busy = true;
     opr_executor_run(a->workers, write_rules, p);
+}
+
+static void on_check_timer(void *arg)
+{
+    struct opr__proxy *p = arg;
+    opr_timer_set(p->check_timer, p->agent->config.sync_period_ms);
+    if (!p->is_busy) {
+        p->must_check = true;
+        arm(p, 0);
+    }
 }
 
 static void on_change(void *arg, const struct opr_obj *was, const struct opr_obj *is)
@@ -151,6 +177,8 @@ struct opr__proxy *opr__proxy_start(struct opr_agent *a)
     struct opr__proxy *p = opr_xalloc(sizeof *p);
     p->agent = a;
     p->timer = opr_timer_new(a->loop, on_timer, p);
+    p->check_timer = opr_timer_new(a->loop, on_check_timer, p);
+    opr_timer_set(p->check_timer, a->config.sync_period_ms);
     a->services_informer = watch(p, a->service_resource);
     a->slices_informer = watch(p, a->slice_resource);
     return p;
@@ -161,6 +189,7 @@ void opr__proxy_stop(struct opr__proxy *p)
     if (p) {
         p->is_stopped = true;
         opr_timer_stop(p->timer);
+        opr_timer_stop(p->check_timer);
         opr_informer_stop(p->agent->services_informer);
         opr_informer_stop(p->agent->slices_informer);
     }
@@ -170,6 +199,7 @@ void opr__proxy_free(struct opr__proxy *p)
 {
     if (p) {
         opr_timer_free(p->timer);
+        opr_timer_free(p->check_timer);
         opr_informer_free(p->agent->services_informer);
         opr_informer_free(p->agent->slices_informer);
         opr_free(p);

@@ -65,7 +65,7 @@ const char *opr__status_phase(const struct opr__pod *p)
     struct count n = count_main(p);
     const char *policy = opr_json_str(p->work, "/spec/restartPolicy", "Always");
     if (p->is_ending && n.running == 0) {
-        return n.failed || n.waiting ? "Failed" : "Succeeded";
+        return n.failed || n.waiting || p->is_expired ? "Failed" : "Succeeded";
     }
     if (init_failed(p)) {
         return "Failed";
@@ -340,6 +340,11 @@ struct json_object *opr__status_make(struct opr__pod *p)
     }
     opr_doc_put_str(d, "/phase", phase);
     json_object_object_add(d, "conditions", conditions(p, phase));
+    if (p->is_expired) {
+        opr_doc_put_str(d, "/reason", "DeadlineExceeded");
+        opr_doc_put_str(d, "/message",
+                        "Pod was active on the node longer than the specified deadline");
+    }
     put_addresses(d, p);
     put_time(d, "/startTime", p->started_ms);
     const char *lists[] = {"initContainerStatuses", "containerStatuses"};

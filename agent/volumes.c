@@ -326,7 +326,7 @@ opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k, struct op
         return OPR_OK; /* nothing could be mounted; opr__volumes_mounts() says so */
     }
     struct opr_arena *arena = opr_arena_new();
-    opr_status st = k ? OPR_OK : opr_error_set(reterr, OPR_E_BUSY, "the API was not reached yet");
+    opr_status st = OPR_OK;
     for (const struct opr_obj *v = opr_json_first(list); v && st == OPR_OK; v = opr_json_next(v)) {
         st = make_volume(p, k, arena, v, reterr);
     }

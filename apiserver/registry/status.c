@@ -55,7 +55,9 @@ static opr_status answer(struct opr_req *r, int code, const char *reason, const 
 {
     struct json_object *d = opr_status_doc(code, reason, message);
     if (take_details) {
+        json_object_object_del(d, "code");
         json_object_object_add(d, "details", take_details);
+        json_object_object_add(d, "code", json_object_new_int(code));
     }
     opr_api_json(r, code, d);
     return OPR_E_INVALID;

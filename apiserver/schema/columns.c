@@ -256,141 +256,58 @@ struct json_object *opr_schema_cells(const struct opr_kind *kind, const struct o
     return cells;
 }
 
-/* --- cells ------------------------------------------------------------------------------------ */
-
-void opr__cell_text(struct json_object *cells, const char *text)
-{
-    json_object_array_add(cells, json_object_new_string(text));
-}
-
-void opr__cell_buf(struct json_object *cells, struct opr_buf *take_text)
-{
-    opr__cell_text(cells, take_text->data ? take_text->data : "");
-    opr_buf_fini(take_text);
-}
-
-void opr__cell_int(struct json_object *cells, int64_t value)
-{
-    json_object_array_add(cells, json_object_new_int64(value));
-}
-
-/* As kubectl shows durations: two units where they say something, fewer as time goes by. */
-static void human_duration(int64_t seconds, char *out)
-{
-    long long s = seconds, minutes = s / 60, hours = s / 3600, days = hours / 24;
-    if (s < 120) {
-        snprintf(out, OPR__AGE_MAX, "%llds", s);
-    } else if (minutes < 10 && s % 60) {
-        snprintf(out, OPR__AGE_MAX, "%lldm%llds", minutes, s % 60);
-    } else if (minutes < 180) {
-        snprintf(out, OPR__AGE_MAX, "%lldm", minutes);
-    } else if (hours < 8 && minutes % 60) {
-        snprintf(out, OPR__AGE_MAX, "%lldh%lldm", hours, minutes % 60);
-    } else if (hours < 48) {
-        snprintf(out, OPR__AGE_MAX, "%lldh", hours);
-    } else if (hours < 24 * 8 && hours % 24) {
-        snprintf(out, OPR__AGE_MAX, "%lldd%lldh", days, hours % 24);
-    } else if (hours < 24 * 365 * 2) {
-        snprintf(out, OPR__AGE_MAX, "%lldd", days);
-    } else if (hours < 24 * 365 * 8 && days % 365) {
-        snprintf(out, OPR__AGE_MAX, "%lldy%lldd", days / 365, days % 365);
-    } else {
-        snprintf(out, OPR__AGE_MAX, "%lldy", days / 365);
-    }
-}
-
-void opr__age_text(const char *timestamp, int64_t now_ms, char ret_text[OPR__AGE_MAX])
-{
-    int64_t ms;
-    if (opr_time_parse(opr_str_of(timestamp), &ms) != OPR_OK) {
-        snprintf(ret_text, OPR__AGE_MAX, "<unknown>");
-        return;
-    }
-    int64_t seconds = (now_ms - ms) / 1000;
-    if (seconds < -1) {
-        snprintf(ret_text, OPR__AGE_MAX, "<invalid>");
-        return;
-    }
-    human_duration(seconds < 0 ? 0 : seconds, ret_text);
-}
-
-void opr__cell_age(struct json_object *cells, const struct opr_obj *o, const char *ptr,
-                   int64_t now_ms)
-{
-    char text[OPR__AGE_MAX];
-    opr__age_text(opr_json_str(o, ptr, ""), now_ms, text);
-    opr__cell_text(cells, text);
-}
-
-void opr__add_more(struct opr_buf *b, size_t shown, size_t count)
-{
-    if (count > shown) {
-        opr_buf_printf(b, " + %zu more...", count - shown);
-    }
-}
-
 /* --- short rows ------------------------------------------------------------------------------- */
-
-static void cell_name(struct json_object *cells, const struct opr_obj *o)
-{
-    opr__cell_text(cells, opr_json_str(o, "/metadata/name", ""));
-}
-
-static void cell_created(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
-{
-    opr__cell_age(cells, o, "/metadata/creationTimestamp", now_ms);
-}
 
 static void row_age(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
-    cell_created(cells, o, now_ms);
+    opr__cell_name(cells, o);
+    opr__cell_created(cells, o, now_ms);
 }
 
 static void row_created(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
     (void)now_ms; /* the client shows a date */
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_text(cells, opr_json_str(o, "/metadata/creationTimestamp", ""));
 }
 
 static void row_namespace(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_text(cells, opr_json_str(o, "/status/phase", ""));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 static void row_secret(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_text(cells, opr_json_str(o, "/type", ""));
     opr__cell_int(cells, opr_json_len(opr_json_at(o, "/data")));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 static void row_config_map(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_int(cells, (int64_t)opr_json_len(opr_json_at(o, "/data")) +
                              opr_json_len(opr_json_at(o, "/binaryData")));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 static void row_lease(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_text(cells, opr_json_str(o, "/spec/holderIdentity", ""));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 static void row_priority(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_int(cells, opr_json_int(o, "/value", 0));
     json_object_array_add(cells,
                           json_object_new_boolean(opr_json_bool(o, "/globalDefault", false)));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
     opr__cell_text(cells, opr_json_str(o, "/preemptionPolicy", ""));
 }
 
@@ -410,19 +327,19 @@ static void cell_amount(struct json_object *cells, const struct opr_obj *o, cons
 
 static void row_budget(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     cell_amount(cells, o, "/spec/minAvailable");
     cell_amount(cells, o, "/spec/maxUnavailable");
     opr__cell_int(cells, opr_json_int(o, "/status/disruptionsAllowed", 0));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 static void row_scale(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_int(cells, opr_json_int(o, "/spec/replicas", 0));
     opr__cell_int(cells, opr_json_int(o, "/status/replicas", 0));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 /* Names and images of a template's containers, and the selector. */
@@ -451,22 +368,22 @@ static void cells_template(struct json_object *cells, const struct opr_obj *o)
 static void row_deployment(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
     struct opr_buf ready = {0};
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr_buf_printf(&ready, "%lld/%lld", (long long)opr_json_int(o, "/status/readyReplicas", 0),
                    (long long)opr_json_int(o, "/spec/replicas", 0));
     opr__cell_buf(cells, &ready);
     opr__cell_int(cells, opr_json_int(o, "/status/updatedReplicas", 0));
     opr__cell_int(cells, opr_json_int(o, "/status/availableReplicas", 0));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
     cells_template(cells, o);
 }
 
 static void row_replica_set(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_int(cells, opr_json_int(o, "/spec/replicas", 0));
     opr__cell_int(cells, opr_json_int(o, "/status/replicas", 0));
     opr__cell_int(cells, opr_json_int(o, "/status/readyReplicas", 0));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
     cells_template(cells, o);
 }

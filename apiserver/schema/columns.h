@@ -32,6 +32,14 @@ void opr__cell_age(struct json_object *cells, const struct opr_obj *o, const cha
                    int64_t now_ms);
 #define OPR__AGE_MAX 40
 void opr__age_text(const char *timestamp, int64_t now_ms, char ret_text[OPR__AGE_MAX]);
+void opr__cell_name(struct json_object *cells, const struct opr_obj *o);
+/* The age of the object. */
+void opr__cell_created(struct json_object *cells, const struct opr_obj *o, int64_t now_ms);
+/* The text, or dflt where it is empty. */
+void opr__cell_or(struct json_object *cells, struct opr_buf *take_text, const char *dflt);
+void opr__add_joined(struct opr_buf *b, const char *separator, const char *text);
+#define OPR__EACH(item, list)                                                                      \
+    for (const struct opr_obj *item = opr_json_first(list); item; item = opr_json_next(item))
 /* "a,b + 2 more..." */
 void opr__add_more(struct opr_buf *b, size_t shown, size_t count);
 

@@ -1,192 +1,10 @@
 #include "apiserver/schema/columns.h"
 
-#include "core/api/selector.h"
 #include "core/base/str.h"
 #include "core/base/vec.h"
 
 #include <ctype.h>
 #include <stdio.h>
-
-#define EACH(item, list)                                                                           \
-    for (const struct opr_obj *item = opr_json_first(list); item; item = opr_json_next(item))
-
-static void cell_name(struct json_object *cells, const struct opr_obj *o)
-{
-    opr__cell_text(cells, opr_json_str(o, "/metadata/name", ""));
-}
-
-static void cell_created(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
-{
-    opr__cell_age(cells, o, "/metadata/creationTimestamp", now_ms);
-}
-
-static void cell_or(struct json_object *cells, struct opr_buf *take_text, const char *dflt)
-{
-    if (take_text->len == 0) {
-        opr_buf_add_text(take_text, dflt);
-    }
-    opr__cell_buf(cells, take_text);
-}
-
-static void add_joined(struct opr_buf *b, const char *separator, const char *text)
-{
-    opr_buf_printf(b, "%s%s", b->len ? separator : "", text);
-}
-
-/* --- services --------------------------------------------------------------------------------- */
-
-static void cell_external_ip(struct json_object *cells, const struct opr_obj *o)
-{
-    const char *type = opr_json_str(o, "/spec/type", "");
-    struct opr_buf b = {0};
-    if (strcmp(type, "ExternalName") == 0) {
-        opr__cell_text(cells, opr_json_str(o, "/spec/externalName", ""));
-        return;
-    }
-    bool is_balancer = strcmp(type, "LoadBalancer") == 0;
-    if (is_balancer) {
-        EACH(ingress, opr_json_at(o, "/status/loadBalancer/ingress"))
-        {
-            const char *ip = opr_json_str(ingress, "/ip", "");
-            add_joined(&b, ",", *ip ? ip : opr_json_str(ingress, "/hostname", ""));
-        }
-    }
-    EACH(ip, opr_json_at(o, "/spec/externalIPs"))
-    {
-        add_joined(&b, ",", opr_json_str(ip, "", ""));
-    }
-    cell_or(cells, &b, is_balancer ? "<pending>" : "<none>");
-}
-
-static void cell_ports(struct json_object *cells, const struct opr_obj *ports)
-{
-    struct opr_buf b = {0};
-    EACH(p, ports)
-    {
-        opr_buf_printf(&b, "%s%lld", b.len ? "," : "", (long long)opr_json_int(p, "/port", 0));
-        if (opr_json_int(p, "/nodePort", 0) > 0) {
-            opr_buf_printf(&b, ":%lld", (long long)opr_json_int(p, "/nodePort", 0));
-        }
-        opr_buf_printf(&b, "/%s", opr_json_str(p, "/protocol", ""));
-    }
-    cell_or(cells, &b, "<none>");
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(opr_json_name(a), opr_json_name(b));
-}
-
-static void cell_labels(struct json_object *cells, const struct opr_obj *labels)
-{
-    struct opr_vec sorted = {0};
-    struct opr_buf b = {0};
-    EACH(label, labels)
-    {
-        opr_vec_push(&sorted, (void *)label);
-    }
-    opr_vec_sort(&sorted, by_name);
-    for (size_t i = 0; i < sorted.count; i++) {
-        const struct opr_obj *label = sorted.items[i];
-        opr_buf_printf(&b, "%s%s=%s", b.len ? "," : "", opr_json_name(label),
-                       opr_json_str(label, "", ""));
-    }
-    opr_vec_fini(&sorted);
-    cell_or(cells, &b, "<none>");
-}
-
-void opr__row_service(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
-{
-    struct opr_buf ip = {0};
-    cell_name(cells, o);
-    opr__cell_text(cells, opr_json_str(o, "/spec/type", ""));
-    opr_buf_add_text(&ip, opr_json_str(o, "/spec/clusterIPs/0", ""));
-    cell_or(cells, &ip, "<none>");
-    cell_external_ip(cells, o);
-    cell_ports(cells, opr_json_at(o, "/spec/ports"));
-    cell_created(cells, o, now_ms);
-    cell_labels(cells, opr_json_at(o, "/spec/selector"));
-}
-
-#define ADDRESSES_SHOWN 3
-
-static void add_address(struct opr_buf *b, const struct opr_obj *address,
-                        const struct opr_obj *port, size_t *count)
-{
-    const char *ip = opr_json_str(address, "/ip", "");
-    if ((*count)++ >= ADDRESSES_SHOWN) {
-        return;
-    }
-    bool is_v6 = strchr(ip, ':') != NULL;
-    add_joined(b, ",", "");
-    if (port) {
-        opr_buf_printf(b, "%s%s%s:%lld", is_v6 ? "[" : "", ip, is_v6 ? "]" : "",
-                       (long long)opr_json_int(port, "/port", 0));
-    } else {
-        opr_buf_add_text(b, ip);
-    }
-}
-
-void opr__row_endpoints(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
-{
-    const struct opr_obj *subsets = opr_json_at(o, "/subsets");
-    struct opr_buf b = {0};
-    size_t count = 0;
-    EACH(subset, subsets)
-    {
-        const struct opr_obj *ports = opr_json_at(subset, "/ports");
-        const struct opr_obj *addresses = opr_json_at(subset, "/addresses");
-        EACH(port, ports)
-        {
-            EACH(address, addresses)
-            {
-                add_address(&b, address, port, &count);
-            }
-        }
-        EACH(address, opr_json_len(ports) ? NULL : addresses)
-        {
-            add_address(&b, address, NULL, &count);
-        }
-    }
-    opr__add_more(&b, ADDRESSES_SHOWN, count);
-    cell_name(cells, o);
-    cell_or(cells, &b, opr_json_len(subsets) ? "" : "<none>");
-    cell_created(cells, o, now_ms);
-}
-
-void opr__row_endpoint_slice(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
-{
-    struct opr_buf ports = {0}, addresses = {0};
-    size_t count = 0;
-    cell_name(cells, o);
-    opr__cell_text(cells, opr_json_str(o, "/addressType", ""));
-    EACH(p, opr_json_at(o, "/ports"))
-    {
-        if (count++ < ADDRESSES_SHOWN) {
-            add_joined(&ports, ",", "");
-            if (opr_json_at(p, "/port")) {
-                opr_buf_printf(&ports, "%lld", (long long)opr_json_int(p, "/port", 0));
-            } else {
-                opr_buf_add_text(&ports, opr_json_str(p, "/name", "*"));
-            }
-        }
-    }
-    opr__add_more(&ports, ADDRESSES_SHOWN, count);
-    cell_or(cells, &ports, "<unset>");
-    count = 0;
-    EACH(endpoint, opr_json_at(o, "/endpoints"))
-    {
-        EACH(address, opr_json_at(endpoint, "/addresses"))
-        {
-            if (count++ < ADDRESSES_SHOWN) {
-                add_joined(&addresses, ",", opr_json_str(address, "", ""));
-            }
-        }
-    }
-    opr__add_more(&addresses, ADDRESSES_SHOWN, count);
-    cell_or(cells, &addresses, "<unset>");
-    cell_created(cells, o, now_ms);
-}
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 
@@ -200,7 +18,7 @@ static void cell_roles(struct json_object *cells, const struct opr_obj *o)
     static const char prefix[] = "node-role.kubernetes.io/";
     struct opr_vec roles = {0};
     struct opr_buf b = {0};
-    EACH(label, opr_json_at(o, "/metadata/labels"))
+    OPR__EACH(label, opr_json_at(o, "/metadata/labels"))
     {
         const char *name = opr_json_name(label), *value = opr_json_str(label, "", "");
         if (strncmp(name, prefix, strlen(prefix)) == 0 && name[strlen(prefix)]) {
@@ -212,16 +30,16 @@ static void cell_roles(struct json_object *cells, const struct opr_obj *o)
     opr_vec_sort(&roles, by_text);
     for (size_t i = 0; i < roles.count; i++) {
         if (i == 0 || strcmp(roles.items[i], roles.items[i - 1]) != 0) {
-            add_joined(&b, ",", roles.items[i]);
+            opr__add_joined(&b, ",", roles.items[i]);
         }
     }
     opr_vec_fini(&roles);
-    cell_or(cells, &b, "<none>");
+    opr__cell_or(cells, &b, "<none>");
 }
 
 static void cell_address(struct json_object *cells, const struct opr_obj *o, const char *type)
 {
-    EACH(address, opr_json_at(o, "/status/addresses"))
+    OPR__EACH(address, opr_json_at(o, "/status/addresses"))
     {
         if (strcmp(opr_json_str(address, "/type", ""), type) == 0) {
             opr__cell_text(cells, opr_json_str(address, "/address", ""));
@@ -246,7 +64,7 @@ static void cell_info(struct json_object *cells, const struct opr_obj *o, const 
 void opr__row_node(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
     struct opr_buf status = {0};
-    EACH(c, opr_json_at(o, "/status/conditions"))
+    OPR__EACH(c, opr_json_at(o, "/status/conditions"))
     {
         if (strcmp(opr_json_str(c, "/type", ""), "Ready") == 0) {
             bool is_ready = strcmp(opr_json_str(c, "/status", ""), "True") == 0;
@@ -260,10 +78,10 @@ void opr__row_node(struct json_object *cells, const struct opr_obj *o, int64_t n
     if (opr_json_bool(o, "/spec/unschedulable", false)) {
         opr_buf_add_text(&status, ",SchedulingDisabled");
     }
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr__cell_buf(cells, &status);
     cell_roles(cells, o);
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
     opr__cell_text(cells, opr_json_str(o, "/status/nodeInfo/kubeletVersion", ""));
     cell_address(cells, o, "InternalIP");
     cell_address(cells, o, "ExternalIP");
@@ -349,7 +167,7 @@ void opr__row_event(struct json_object *cells, const struct opr_obj *o, int64_t 
     opr__cell_buf(cells, &message);
     opr__cell_text(cells, first);
     opr__cell_int(cells, count);
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
 }
 
 /* --- autoscalers ------------------------------------------------------------------------------ */
@@ -403,7 +221,7 @@ static void cell_metrics(struct json_object *cells, const struct opr_obj *o)
     const struct opr_obj *current = opr_json_at(o, "/status/currentMetrics");
     struct opr_buf b = {0};
     uint32_t count = 0;
-    EACH(spec, opr_json_at(o, "/spec/metrics"))
+    OPR__EACH(spec, opr_json_at(o, "/spec/metrics"))
     {
         if (count < METRICS_SHOWN) {
             opr_buf_add_text(&b, count ? ", " : "");
@@ -413,14 +231,14 @@ static void cell_metrics(struct json_object *cells, const struct opr_obj *o)
         count++;
     }
     opr__add_more(&b, METRICS_SHOWN, count);
-    cell_or(cells, &b, "<none>");
+    opr__cell_or(cells, &b, "<none>");
 }
 
 void opr__row_autoscaler(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
     const struct opr_obj *min = opr_json_at(o, "/spec/minReplicas");
     struct opr_buf b = {0};
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr_buf_printf(&b, "%s/%s", opr_json_str(o, "/spec/scaleTargetRef/kind", ""),
                    opr_json_str(o, "/spec/scaleTargetRef/name", ""));
     opr__cell_buf(cells, &b);
@@ -429,7 +247,7 @@ void opr__row_autoscaler(struct json_object *cells, const struct opr_obj *o, int
     opr__cell_buf(cells, &b);
     opr__cell_int(cells, opr_json_int(o, "/spec/maxReplicas", 0));
     opr__cell_int(cells, opr_json_int(o, "/status/currentReplicas", 0));
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
 }
 
 /* --- bindings --------------------------------------------------------------------------------- */
@@ -437,7 +255,7 @@ void opr__row_autoscaler(struct json_object *cells, const struct opr_obj *o, int
 static void cell_subjects(struct json_object *cells, const struct opr_obj *o, const char *kind)
 {
     struct opr_buf b = {0};
-    EACH(subject, opr_json_at(o, "/subjects"))
+    OPR__EACH(subject, opr_json_at(o, "/subjects"))
     {
         if (strcmp(opr_json_str(subject, "/kind", ""), kind) != 0) {
             continue;
@@ -455,11 +273,11 @@ static void cell_subjects(struct json_object *cells, const struct opr_obj *o, co
 void opr__row_binding(struct json_object *cells, const struct opr_obj *o, int64_t now_ms)
 {
     struct opr_buf b = {0};
-    cell_name(cells, o);
+    opr__cell_name(cells, o);
     opr_buf_printf(&b, "%s/%s", opr_json_str(o, "/roleRef/kind", ""),
                    opr_json_str(o, "/roleRef/name", ""));
     opr__cell_buf(cells, &b);
-    cell_created(cells, o, now_ms);
+    opr__cell_created(cells, o, now_ms);
     cell_subjects(cells, o, "User");
     cell_subjects(cells, o, "Group");
     cell_subjects(cells, o, "ServiceAccount");

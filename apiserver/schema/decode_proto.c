@@ -1,132 +1,21 @@
 #include "apiserver/schema/decode.h"
+#include "apiserver/schema/wire.h"
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/str.h"
 
 #include <stdio.h>
 
-/* The wire format of protocol buffers, and runtime.Unknown around an object:
- * apimachinery pkg/runtime/serializer/protobuf. */
-enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
-
-struct wire {
-    const uint8_t *p, *end; /* borrowed */
-    struct opr_error *reterr;
-    int depth;
-};
-
-struct wire_field {
-    uint32_t number;
-    int type;
-    uint64_t number_value; /* varint, fixed */
-    struct opr_str bytes;
-};
-
-static opr_status wire_error(struct wire *w, const char *what)
-{
-    return opr_error_set(w->reterr, OPR_E_INVALID, "proto: %s", what);
-}
-
-static opr_status read_varint(struct wire *w, uint64_t *ret_value)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (w->p >= w->end) {
-            return wire_error(w, "unexpected EOF");
-        }
-        uint8_t b = *w->p++;
-        v |= (uint64_t)(b & 0x7F) << shift;
-        if (b < 0x80) {
-            *ret_value = v;
-            return OPR_OK;
-        }
-    }
-    return wire_error(w, "integer overflow");
-}
-
-static opr_status read_fixed(struct wire *w, size_t size, uint64_t *ret_value)
-{
-    if ((size_t)(w->end - w->p) < size) {
-        return wire_error(w, "unexpected EOF");
-    }
-    uint64_t v = 0;
-    for (size_t i = size; i > 0; i--) {
-        v = v << 8 | w->p[i - 1];
-    }
-    w->p += size;
-    *ret_value = v;
-    return OPR_OK;
-}
-
-/* OPR_E_END after the last field. */
-static opr_status next_field(struct wire *w, struct wire_field *f)
-{
-    if (w->p >= w->end) {
-        return OPR_E_END;
-    }
-    uint64_t tag, len;
-    OPR_TRY(read_varint(w, &tag));
-    *f = (struct wire_field){.number = (uint32_t)(tag >> 3), .type = (int)(tag & 7)};
-    if (f->number == 0) {
-        return wire_error(w, "illegal tag 0");
-    }
-    switch (f->type) {
-    case WIRE_VARINT:
-        return read_varint(w, &f->number_value);
-    case WIRE_FIXED64:
-        return read_fixed(w, 8, &f->number_value);
-    case WIRE_FIXED32:
-        return read_fixed(w, 4, &f->number_value);
-    case WIRE_BYTES:
-        OPR_TRY(read_varint(w, &len));
-        if (len > (uint64_t)(w->end - w->p)) {
-            return wire_error(w, "unexpected EOF");
-        }
-        f->bytes = opr_str_n((const char *)w->p, (size_t)len);
-        w->p += len;
-        return OPR_OK;
-    default:
-        return wire_error(w, "illegal wireType");
-    }
-}
-
-static struct wire wire_of(const struct wire *outer, struct opr_str bytes)
-{
-    const uint8_t *p = (const uint8_t *)bytes.ptr;
-    return (struct wire){p, p + bytes.len, outer->reterr, outer->depth + 1};
-}
-
 static struct json_object *new_text(struct opr_str s)
 {
     return json_object_new_string_len(s.len ? s.ptr : "", (int)s.len);
 }
 
-/* Up to three scalar fields of a small message, which is all that the special types have. */
-struct small {
-    uint64_t number[4];
-    struct opr_str text[4];
-};
-
-static opr_status read_small(const struct wire *outer, struct opr_str bytes, struct small *m)
-{
-    struct wire w = wire_of(outer, bytes);
-    struct wire_field f;
-    *m = (struct small){0};
-    opr_status st;
-    while ((st = next_field(&w, &f)) == OPR_OK) {
-        if (f.number < 4) {
-            m->number[f.number] = f.number_value;
-            m->text[f.number] = f.bytes;
-        }
-    }
-    return st == OPR_E_END ? OPR_OK : st;
-}
-
-static opr_status read_time(const struct wire *w, const struct opr_schema_type *t,
+static opr_status read_time(const struct opr__wire *w, const struct opr_schema_type *t,
                             struct opr_str bytes, struct json_object **ret_value)
 {
-    struct small m;
-    OPR_TRY(read_small(w, bytes, &m));
+    struct opr__small m;
+    OPR_TRY(opr__wire_small(w, bytes, &m));
     int64_t seconds = (int64_t)m.number[1];
     int32_t nanos = (int32_t)m.number[2];
     if (seconds < -62135596800 || seconds > 253402300799 || nanos < 0 || nanos > 999999999) {
@@ -147,56 +36,56 @@ static opr_status read_time(const struct wire *w, const struct opr_schema_type *
     return OPR_OK;
 }
 
-static opr_status read_quantity(const struct wire *w, struct opr_str bytes,
+static opr_status read_quantity(const struct opr__wire *w, struct opr_str bytes,
                                 struct json_object **ret_value)
 {
-    struct small m;
+    struct opr__small m;
     char text[OPR__SCALAR_TEXT_MAX];
-    OPR_TRY(read_small(w, bytes, &m));
+    OPR_TRY(opr__wire_small(w, bytes, &m));
     struct opr_str amount = m.text[1].len ? m.text[1] : opr_str_n("0", 1);
     OPR_TRY(opr__canonical_quantity(amount, text, w->reterr));
     *ret_value = json_object_new_string(text);
     return OPR_OK;
 }
 
-static opr_status read_json_text(const struct wire *w, struct opr_str bytes,
+static opr_status read_json_text(const struct opr__wire *w, struct opr_str bytes,
                                  struct json_object **ret_value)
 {
-    struct small m;
-    OPR_TRY(read_small(w, bytes, &m));
+    struct opr__small m;
+    OPR_TRY(opr__wire_small(w, bytes, &m));
     *ret_value = NULL;
     return m.text[1].len == 0 ? OPR_OK
                               : opr__decode_json(NULL, m.text[1], ret_value, NULL, w->reterr);
 }
 
-static opr_status read_int_or_string(const struct wire *w, struct opr_str bytes,
+static opr_status read_int_or_string(const struct opr__wire *w, struct opr_str bytes,
                                      struct json_object **ret_value)
 {
-    struct small m;
-    OPR_TRY(read_small(w, bytes, &m));
+    struct opr__small m;
+    OPR_TRY(opr__wire_small(w, bytes, &m));
     *ret_value = m.number[1] == 1 ? new_text(m.text[3]) : json_object_new_int((int32_t)m.number[2]);
     return OPR_OK;
 }
 
-static opr_status read_message(const struct wire *outer, const struct opr_schema_type *t,
+static opr_status read_message(const struct opr__wire *outer, const struct opr_schema_type *t,
                                struct opr_str bytes, struct opr__slots *slots,
                                struct json_object **ret_value);
-static opr_status read_bytes(const struct wire *w, const struct opr_schema_type *t,
+static opr_status read_bytes(const struct opr__wire *w, const struct opr_schema_type *t,
                              struct opr_str bytes, struct opr__slots *slots,
                              struct json_object **ret_value);
 
 /* JSONSchemaPropsOrBool {allows=1, schema=2}, ...OrArray and ...OrStringArray {schema=1, list=2}.
  */
-static opr_status read_union(const struct wire *outer, const struct opr_schema_type *t,
+static opr_status read_union(const struct opr__wire *outer, const struct opr_schema_type *t,
                              struct opr_str bytes, struct opr__slots *slots,
                              struct json_object **ret_value)
 {
-    struct wire w = wire_of(outer, bytes);
-    struct wire_field f;
+    struct opr__wire w = opr__wire_of(outer, bytes);
+    struct opr__wire_field f;
     struct json_object *list = NULL, *schema = NULL;
     bool is_allowed = false, is_bool = t->node == OPR_NODE_PROPS_OR_BOOL;
     opr_status st;
-    while ((st = next_field(&w, &f)) == OPR_OK) {
+    while ((st = opr__wire_next(&w, &f)) == OPR_OK) {
         struct json_object *item = NULL;
         if (is_bool && f.number == 1) {
             is_allowed = f.number_value != 0;
@@ -233,15 +122,15 @@ static opr_status read_union(const struct wire *outer, const struct opr_schema_t
     return OPR_OK;
 }
 
-static opr_status read_wrapped(const struct wire *outer, const struct opr_schema_type *t,
+static opr_status read_wrapped(const struct opr__wire *outer, const struct opr_schema_type *t,
                                struct opr_str bytes, struct opr__slots *slots,
                                struct json_object **ret_value)
 {
-    struct wire w = wire_of(outer, bytes);
-    struct wire_field f;
+    struct opr__wire w = opr__wire_of(outer, bytes);
+    struct opr__wire_field f;
     struct json_object *list = json_object_new_array();
     opr_status st;
-    while ((st = next_field(&w, &f)) == OPR_OK) {
+    while ((st = opr__wire_next(&w, &f)) == OPR_OK) {
         struct json_object *item = NULL;
         st = read_bytes(&w, t->elem, f.bytes, slots, &item);
         if (st != OPR_OK) {
@@ -258,7 +147,7 @@ static opr_status read_wrapped(const struct wire *outer, const struct opr_schema
 }
 
 /* A length-delimited value that is no list and no map. */
-static opr_status read_bytes(const struct wire *w, const struct opr_schema_type *t,
+static opr_status read_bytes(const struct opr__wire *w, const struct opr_schema_type *t,
                              struct opr_str bytes, struct opr__slots *slots,
                              struct json_object **ret_value)
 {
@@ -296,8 +185,8 @@ static opr_status read_bytes(const struct wire *w, const struct opr_schema_type 
     }
 }
 
-static opr_status read_number(const struct wire *w, const struct opr_schema_type *t,
-                              const struct wire_field *f, struct json_object **ret_value)
+static opr_status read_number(const struct opr__wire *w, const struct opr_schema_type *t,
+                              const struct opr__wire_field *f, struct json_object **ret_value)
 {
     double d;
     switch ((enum opr_node)t->node) {
@@ -319,36 +208,36 @@ static opr_status read_number(const struct wire *w, const struct opr_schema_type
     }
 }
 
-static opr_status read_single(const struct wire *w, const struct opr_schema_type *t,
-                              const struct wire_field *f, struct opr__slots *slots,
+static opr_status read_single(const struct opr__wire *w, const struct opr_schema_type *t,
+                              const struct opr__wire_field *f, struct opr__slots *slots,
                               struct json_object **ret_value)
 {
-    return f->type == WIRE_BYTES ? read_bytes(w, t, f->bytes, slots, ret_value)
+    return f->type == OPR__WIRE_BYTES ? read_bytes(w, t, f->bytes, slots, ret_value)
                                  : read_number(w, t, f, ret_value);
 }
 
 /* Packed numbers: many in one length-delimited field. */
-static opr_status read_packed(const struct wire *outer, const struct opr_schema_type *elem,
+static opr_status read_packed(const struct opr__wire *outer, const struct opr_schema_type *elem,
                               struct opr_str bytes, struct json_object *list)
 {
-    struct wire w = wire_of(outer, bytes);
+    struct opr__wire w = opr__wire_of(outer, bytes);
     while (w.p < w.end) {
-        struct wire_field f = {.type = WIRE_VARINT};
+        struct opr__wire_field f = {.type = OPR__WIRE_VARINT};
         struct json_object *item = NULL;
-        OPR_TRY(elem->node == OPR_NODE_DOUBLE ? read_fixed(&w, 8, &f.number_value)
-                                              : read_varint(&w, &f.number_value));
+        OPR_TRY(elem->node == OPR_NODE_DOUBLE ? opr__wire_fixed(&w, 8, &f.number_value)
+                                              : opr__wire_varint(&w, &f.number_value));
         OPR_TRY(read_number(&w, elem, &f, &item));
         json_object_array_add(list, item);
     }
     return OPR_OK;
 }
 
-static opr_status read_item(const struct wire *w, const struct opr_schema_type *elem,
-                            const struct wire_field *f, struct opr__slots *slots,
+static opr_status read_item(const struct opr__wire *w, const struct opr_schema_type *elem,
+                            const struct opr__wire_field *f, struct opr__slots *slots,
                             struct json_object *list)
 {
     bool is_number = elem->node >= OPR_NODE_BOOL && elem->node <= OPR_NODE_DOUBLE;
-    if (is_number && f->type == WIRE_BYTES) {
+    if (is_number && f->type == OPR__WIRE_BYTES) {
         return read_packed(w, elem, f->bytes, list);
     }
     struct json_object *item = NULL;
@@ -357,16 +246,16 @@ static opr_status read_item(const struct wire *w, const struct opr_schema_type *
     return OPR_OK;
 }
 
-static opr_status read_entry(const struct wire *outer, const struct opr_schema_type *elem,
+static opr_status read_entry(const struct opr__wire *outer, const struct opr_schema_type *elem,
                              struct opr_str bytes, struct opr__slots *slots,
                              struct json_object *map)
 {
-    struct wire w = wire_of(outer, bytes);
-    struct wire_field f;
+    struct opr__wire w = opr__wire_of(outer, bytes);
+    struct opr__wire_field f;
     struct opr_str name = {"", 0};
     struct json_object *value = NULL;
     opr_status st;
-    while ((st = next_field(&w, &f)) == OPR_OK) {
+    while ((st = opr__wire_next(&w, &f)) == OPR_OK) {
         if (f.number == 1) {
             name = f.bytes;
         } else if (f.number == 2) {
@@ -398,16 +287,16 @@ static const struct opr_type_field *field_of(const struct opr_schema_type *t, ui
     return NULL;
 }
 
-static opr_status read_members(struct wire *w, const struct opr_schema_type *t,
+static opr_status read_members(struct opr__wire *w, const struct opr_schema_type *t,
                                struct opr__slots *slots, size_t base);
 
 /* A message whose members belong to the parent in JSON. Its fields are in the parent's table by
  * name. */
-static opr_status read_inline(const struct wire *outer, const struct opr_schema_type *parent,
+static opr_status read_inline(const struct opr__wire *outer, const struct opr_schema_type *parent,
                               const struct opr_schema_type *t, struct opr_str bytes,
                               struct opr__slots *slots, size_t parent_base)
 {
-    struct wire w = wire_of(outer, bytes);
+    struct opr__wire w = opr__wire_of(outer, bytes);
     size_t base = opr__slots_open(slots, t);
     opr_status st = read_members(&w, t, slots, base);
     for (uint16_t i = 0; st == OPR_OK && i < t->field_count; i++) {
@@ -423,14 +312,14 @@ static opr_status read_inline(const struct wire *outer, const struct opr_schema_
     return st;
 }
 
-static opr_status read_member(const struct wire *w, const struct opr_schema_type *t,
-                              const struct opr_type_field *field, const struct wire_field *f,
+static opr_status read_member(const struct opr__wire *w, const struct opr_schema_type *t,
+                              const struct opr_type_field *field, const struct opr__wire_field *f,
                               struct opr__slots *slots, size_t base)
 {
     size_t index = (size_t)(field - t->fields);
     struct json_object *value = slots->items[base + index];
     bool is_message = (field->flags & OPR_FIELD_INLINE) || field->type->node == OPR_NODE_MAP;
-    if (is_message && f->type != WIRE_BYTES) {
+    if (is_message && f->type != OPR__WIRE_BYTES) {
         return opr_error_set(w->reterr, OPR_E_INVALID, "proto: wrong wireType for %s",
                              field->type->go_name);
     }
@@ -452,15 +341,15 @@ static opr_status read_member(const struct wire *w, const struct opr_schema_type
     return OPR_OK;
 }
 
-static opr_status read_members(struct wire *w, const struct opr_schema_type *t,
+static opr_status read_members(struct opr__wire *w, const struct opr_schema_type *t,
                                struct opr__slots *slots, size_t base)
 {
     if (w->depth > OPR__DECODE_MAX_DEPTH) {
         return opr_error_set(w->reterr, OPR_E_LIMIT, "proto: exceeded max depth");
     }
-    struct wire_field f;
+    struct opr__wire_field f;
     opr_status st;
-    while ((st = next_field(w, &f)) == OPR_OK) {
+    while ((st = opr__wire_next(w, &f)) == OPR_OK) {
         const struct opr_type_field *field = field_of(t, f.number);
         if (field) {
             OPR_TRY(read_member(w, t, field, &f, slots, base));
@@ -469,11 +358,11 @@ static opr_status read_members(struct wire *w, const struct opr_schema_type *t,
     return st == OPR_E_END ? OPR_OK : st;
 }
 
-static opr_status read_message(const struct wire *outer, const struct opr_schema_type *t,
+static opr_status read_message(const struct opr__wire *outer, const struct opr_schema_type *t,
                                struct opr_str bytes, struct opr__slots *slots,
                                struct json_object **ret_value)
 {
-    struct wire w = wire_of(outer, bytes);
+    struct opr__wire w = opr__wire_of(outer, bytes);
     size_t base = opr__slots_open(slots, t);
     opr_status st = read_members(&w, t, slots, base);
     if (st != OPR_OK) {
@@ -499,15 +388,15 @@ static const struct opr_kind *find_kind(struct opr_str api_version, struct opr_s
 opr_status opr__decode_proto(const struct opr_kind *kind, struct opr_str body,
                              struct json_object **ret_doc, struct opr_error *reterr)
 {
-    struct wire top = {NULL, NULL, reterr, 0};
-    struct small unknown, meta;
+    struct opr__wire top = {NULL, NULL, reterr, 0};
+    struct opr__small unknown, meta;
     if (body.len < 4 || memcmp(body.ptr, "k8s\0", 4) != 0) {
         return opr_error_set(reterr, OPR_E_INVALID,
                              "provided data does not appear to be a protobuf message, expected "
                              "prefix [107 56 115 0]");
     }
-    OPR_TRY(read_small(&top, opr_str_n(body.ptr + 4, body.len - 4), &unknown));
-    OPR_TRY(read_small(&top, unknown.text[1], &meta));
+    OPR_TRY(opr__wire_small(&top, opr_str_n(body.ptr + 4, body.len - 4), &unknown));
+    OPR_TRY(opr__wire_small(&top, unknown.text[1], &meta));
     const struct opr_kind *named = kind ? kind : find_kind(meta.text[1], meta.text[2]);
     if (!named) {
         return opr_error_set(reterr, OPR_E_INVALID,
@@ -515,7 +404,7 @@ opr_status opr__decode_proto(const struct opr_kind *kind, struct opr_str body,
                              OPR_STR_ARG(meta.text[2]), OPR_STR_ARG(meta.text[1]));
     }
     struct opr__slots slots = {0};
-    struct wire w = wire_of(&top, unknown.text[2]);
+    struct opr__wire w = opr__wire_of(&top, unknown.text[2]);
     size_t base = opr__slots_open(&slots, named->type);
     opr_status st = read_members(&w, named->type, &slots, base);
     const struct opr_str names[] = {OPR_STR("apiVersion"), OPR_STR("kind")};

@@ -158,6 +158,9 @@ void opr__validate_volumes(struct opr_field_errors *e, const struct opr__path *p
                            struct json_object *volumes);
 void opr__validate_containers(struct opr_field_errors *e, const struct opr__path *spec_path,
                               struct json_object *spec);
+/* Probes and lifecycle hooks of a container. */
+void opr__validate_probes(struct opr_field_errors *e, const struct opr__path *p,
+                          struct json_object *c);
 void opr__validate_pod_update(struct opr_field_errors *e, struct json_object *doc,
                               struct json_object *old);
 void opr__validate_taints(struct opr_field_errors *e, const struct opr__path *p,

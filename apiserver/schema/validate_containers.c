@@ -257,90 +257,6 @@ static void check_resources(struct opr_field_errors *e, const struct opr__path *
     }
 }
 
-static void check_port_or_name(struct opr_field_errors *e, const struct opr__path *p,
-                               struct json_object *port)
-{
-    if (json_object_is_type(port, json_type_string)) {
-        opr__check_name(e, p, json_object_get_string(port), opr__bad_port_name);
-    } else {
-        opr__check_port(e, p, json_object_get_int64(port));
-    }
-}
-
-/* The actions of a probe or of a lifecycle hook: exactly one. */
-static void check_handler(struct opr_field_errors *e, const struct opr__path *p,
-                          struct json_object *h)
-{
-    static const char *const actions[] = {"exec", "httpGet", "tcpSocket", "grpc", "sleep"};
-    static const char *const schemes[] = {"HTTP", "HTTPS", NULL};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-        struct json_object *action = opr__get(h, actions[i]);
-        const struct opr__path *at = OPR__IN(p, actions[i]);
-        if (!action) {
-            continue;
-        }
-        if (count++) {
-            opr__forbidden(e, at, "may not specify more than 1 handler type");
-        } else if (i == 0 && opr__length(opr__get(action, "command")) == 0) {
-            opr__required(e, OPR__IN(at, "command"), NULL);
-        } else if (i == 1 || i == 2) {
-            check_port_or_name(e, OPR__IN(at, "port"), opr__get(action, "port"));
-            opr__check_enum(e, at, action, "scheme", schemes);
-        } else if (i == 3) {
-            opr__check_port(e, OPR__IN(at, "port"), opr__number(action, "port"));
-        }
-    }
-    if (count == 0) {
-        opr__required(e, p, "must specify a handler type");
-    }
-}
-
-static void check_probe(struct opr_field_errors *e, const struct opr__path *container,
-                        struct json_object *c, const char *name, bool is_single_success)
-{
-    static const char *const numbers[] = {"initialDelaySeconds", "timeoutSeconds", "periodSeconds",
-                                          "successThreshold", "failureThreshold"};
-    struct json_object *probe = opr__get(c, name);
-    const struct opr__path *p = OPR__IN(container, name);
-    if (!probe) {
-        return;
-    }
-    check_handler(e, p, probe);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        opr__check_nonnegative(e, p, probe, numbers[i]);
-    }
-    struct json_object *grace = opr__get(probe, "terminationGracePeriodSeconds");
-    if (grace && json_object_get_int64(grace) <= 0) {
-        opr__invalid(e, OPR__IN(p, "terminationGracePeriodSeconds"), grace,
-                     "must be greater than 0");
-    }
-    if (is_single_success && opr__number(probe, "successThreshold") != 1) {
-        opr__invalid(e, OPR__IN(p, "successThreshold"), opr__get(probe, "successThreshold"),
-                     "must be 1");
-    }
-    if (!is_single_success && grace) {
-        opr__invalid(e, OPR__IN(p, "terminationGracePeriodSeconds"), grace,
-                     "must not be set for readinessProbes");
-    }
-}
-
-static void check_probes(struct opr_field_errors *e, const struct opr__path *p,
-                         struct json_object *c)
-{
-    static const char *const hooks[] = {"postStart", "preStop"};
-    struct json_object *lifecycle = opr__get(c, "lifecycle");
-    for (size_t i = 0; i < 2; i++) {
-        struct json_object *hook = opr__get(lifecycle, hooks[i]);
-        if (hook) {
-            check_handler(e, OPR__IN(OPR__IN(p, "lifecycle"), hooks[i]), hook);
-        }
-    }
-    check_probe(e, p, c, "livenessProbe", true);
-    check_probe(e, p, c, "readinessProbe", false);
-    check_probe(e, p, c, "startupProbe", true);
-}
-
 static void check_security(struct opr_field_errors *e, const struct opr__path *p,
                            struct json_object *s)
 {
@@ -427,7 +343,7 @@ static void check_init(struct opr_field_errors *e, const struct opr__path *p,
             opr__duplicate_text(e, OPR__IN(at, "name"), name);
         }
         if (strcmp(opr__text(c, "restartPolicy"), "Always") == 0) {
-            check_probes(e, at, c);
+            opr__validate_probes(e, at, c);
             continue;
         }
         for (size_t j = 0; j < sizeof(unset) / sizeof(unset[0]); j++) {
@@ -454,7 +370,7 @@ void opr__validate_containers(struct opr_field_errors *e, const struct opr__path
         if (has_name(list, opr__text(c, "name"), i)) {
             opr__duplicate_text(e, OPR__IN(at, "name"), opr__text(c, "name"));
         }
-        check_probes(e, at, c);
+        opr__validate_probes(e, at, c);
     }
     check_host_ports(e, p, list);
     check_init(e, OPR__IN(spec_path, "initContainers"), spec);

@@ -83,6 +83,12 @@ void opr_informer_on_failure(struct opr_informer *i, void (*fn)(void *arg), void
     i->on_failure_arg = arg;
 }
 
+void opr_informer_on_answer(struct opr_informer *i, void (*fn)(void *arg), void *arg)
+{
+    i->on_answer = fn;
+    i->on_answer_arg = arg;
+}
+
 void opr_informer_start(struct opr_informer *i)
 {
     opr__reflector_start(i);

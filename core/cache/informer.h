@@ -42,6 +42,11 @@ bool opr_informer_has_failed(const struct opr_informer *i);
 void opr_informer_on_sync(struct opr_informer *i, void (*fn)(void *arg), void *arg);
 /* Before start: fn(arg) runs on the loop each time an attempt fails. */
 void opr_informer_on_failure(struct opr_informer *i, void (*fn)(void *arg), void *arg);
+/* Before start: fn(arg) runs on the loop each time the server begins a good answer. */
+void opr_informer_on_answer(struct opr_informer *i, void (*fn)(void *arg), void *arg);
+/* Loop. The server is known to answer again: an informer that waits because it could not reach it
+ * tries within 0.2 s. */
+void opr_informer_retry_now(struct opr_informer *i);
 /* Without a loop: when opr_informer_tick() is due (monotonic; UINT64_MAX: not). */
 uint64_t opr_informer_next_due_ns(const struct opr_informer *i);
 void opr_informer_tick(struct opr_informer *i);

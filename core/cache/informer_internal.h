@@ -44,6 +44,8 @@ struct opr_informer {
     void *on_sync_arg;
     void (*on_failure)(void *arg);
     void *on_failure_arg;
+    void (*on_answer)(void *arg);
+    void *on_answer_arg;
     _Atomic bool is_synced, has_failed;
 
     /* the reflector; loop */
@@ -63,6 +65,8 @@ struct opr_informer {
     uint64_t started_ns;       /* of the running stream */
     uint64_t failed_ns;        /* when the last back-off began; 0: never */
     uint32_t stale_lists;      /* lists in a row that were older than what is known */
+    uint64_t gone_ns;          /* when a list was last begun because history was gone; 0: never */
+    bool is_unreached;         /* it waits because the server could not be reached */
     bool has_event;            /* since the stream was opened */
 };
 

@@ -13,9 +13,11 @@
 #define BACKOFF_MAX_MS 30000u
 #define BACKOFF_RESET_MS 120000u
 #define WATCH_MIN_S 300u
+#define GONE_MS 10000u            /* twice within this time is too often */
 #define HEALTHY_MS 1000u          /* a watch that lasted as long did not fail at once */
 #define INITIAL_SILENCE_MS 60000u /* then the server is taken not to stream lists */
 #define STALL_GRACE_MS 30000u     /* a watch ends this long after its own end at the latest */
+#define RETRY_SPREAD_MS 200u
 #define PAGE_ITEMS 500
 
 static uint64_t now_ns(const struct opr_informer *i)
@@ -79,20 +81,22 @@ static void fail(struct opr_informer *i, enum opr__phase next, const char *why)
     }
 }
 
-/* The history that the watch needs is gone: list anew, at once where this is the first time for a
- * while. */
+/* The history that the watch needs is gone: list anew, at once where that did not happen just now.
+ */
 static void list_again(struct opr_informer *i)
 {
+    uint64_t now = now_ns(i);
+    bool is_first = i->gone_ns == 0 || now - i->gone_ns >= GONE_MS * MS_NS;
     opr_free(i->rv);
     i->rv = NULL;
     opr_free(i->page);
     i->page = NULL;
-    if (i->failed_ns != 0 && now_ns(i) - i->failed_ns < BACKOFF_RESET_MS * MS_NS) {
+    i->gone_ns = now;
+    if (is_first) {
+        wait_ms(i, list_phase(i), 0);
+    } else {
         back_off(i, list_phase(i));
-        return;
     }
-    i->failed_ns = now_ns(i);
-    wait_ms(i, list_phase(i), 0);
 }
 
 /* The server refused the request with a code; what was received is its answer. */
@@ -146,7 +150,20 @@ static void watch_ended(struct opr_informer *i)
 
 static void on_header(void *arg, int status)
 {
-    ((struct opr_informer *)arg)->http_status = status;
+    struct opr_informer *i = arg;
+    i->http_status = status;
+    if (status == 200 && i->on_answer) {
+        i->on_answer(i->on_answer_arg);
+    }
+}
+
+void opr_informer_retry_now(struct opr_informer *i)
+{
+    if (i->phase == OPR__PHASE_WAITING && i->is_unreached) {
+        uint64_t due = now_ns(i) + opr_rand_below(RETRY_SPREAD_MS) * MS_NS;
+        i->due_ns = due < i->due_ns ? due : i->due_ns;
+        opr__reflector_arm(i);
+    }
 }
 
 /* The decoder wants the stream to end. It is closed in the next turn: not from its own callback. */
@@ -188,6 +205,7 @@ static void on_end(void *arg, opr_status st, const struct opr_error *err)
     if (st != OPR_OK) {
         const char *why = err && err->message[0] ? err->message : opr_status_name(st);
         fail(i, phase == OPR__PHASE_LISTING ? OPR__PHASE_LISTING : resume_phase(i), why);
+        i->is_unreached = st == OPR_E_IO;
     } else if (i->http_status != 200) {
         refused(i, phase);
     } else if (phase == OPR__PHASE_LISTING) {
@@ -266,6 +284,7 @@ static void open_stream(struct opr_informer *i, enum opr__phase phase)
     i->phase = phase;
     i->http_status = 0;
     i->has_event = false;
+    i->is_unreached = false;
     opr_buf_clear(&i->pending);
     i->scanned = 0;
     i->started_ns = now_ns(i);

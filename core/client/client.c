@@ -101,8 +101,10 @@ void opr_caller_cancel(struct opr_caller *k)
     pthread_mutex_lock(&k->lock);
     k->is_cancelled = true;
     pthread_cond_broadcast(&k->wakeup);
+    if (k->is_calling) { /* a transport may take a cancel for one that is meant for the next call */
+        k->client->transport->cancel(k->session);
+    }
     pthread_mutex_unlock(&k->lock);
-    k->client->transport->cancel(k->session);
 }
 
 bool opr_caller_is_cancelled(const struct opr_caller *k)
@@ -184,15 +186,24 @@ static uint32_t time_left_ms(const struct opr_caller *k)
     return left_ms < DEFAULT_TIMEOUT_MS ? (uint32_t)left_ms : DEFAULT_TIMEOUT_MS;
 }
 
-static opr_status may_call(const struct opr_caller *k, struct opr_error *reterr)
+/* Where it returns OPR_OK, end_call() must follow. */
+static opr_status begin_call(struct opr_caller *k, struct opr_error *reterr)
 {
-    if (opr_caller_is_cancelled(k)) {
-        return opr_error_set(reterr, OPR_E_CANCELLED, "the call was cancelled");
-    }
     if (time_left_ms(k) == 0) {
         return opr_error_set(reterr, OPR_E_TIMEOUT, "no time is left for the call");
     }
-    return OPR_OK;
+    pthread_mutex_lock(&k->lock);
+    bool is_cancelled = k->is_cancelled;
+    k->is_calling = !is_cancelled;
+    pthread_mutex_unlock(&k->lock);
+    return is_cancelled ? opr_error_set(reterr, OPR_E_CANCELLED, "the call was cancelled") : OPR_OK;
+}
+
+static void end_call(struct opr_caller *k)
+{
+    pthread_mutex_lock(&k->lock);
+    k->is_calling = false;
+    pthread_mutex_unlock(&k->lock);
 }
 
 /* client-go's with_retry: only where the server names a time. */
@@ -207,10 +218,11 @@ static opr_status exchange(struct opr_caller *k, struct opr_client_request *req,
 {
     struct opr_client *c = k->client;
     for (int attempt = 0;; attempt++) {
-        OPR_TRY(may_call(k, reterr));
+        OPR_TRY(begin_call(k, reterr));
         req->timeout_ms = time_left_ms(k);
         memset(ret_res, 0, sizeof *ret_res);
         opr_status st = c->transport->call(k->session, req, ret_res, reterr);
+        end_call(k);
         count_answer(c, req->method, st == OPR_OK ? ret_res->status : 0);
         if (st != OPR_OK || !should_retry(ret_res, attempt) ||
             !c->wait(k, ret_res->retry_after_s)) {
@@ -289,7 +301,7 @@ static void finish_item(struct opr_caller *k, struct opr_call_item *item,
 void opr_call_many(struct opr_caller *k, struct opr_call_item *items, size_t n)
 {
     struct opr_error err = {0};
-    opr_status refusal = n > 0 ? may_call(k, &err) : OPR_OK;
+    opr_status refusal = n > 0 ? begin_call(k, &err) : OPR_OK;
     if (n == 0 || refusal != OPR_OK) {
         for (size_t i = 0; i < n; i++) {
             items[i].status = refusal;
@@ -309,6 +321,7 @@ void opr_call_many(struct opr_caller *k, struct opr_call_item *items, size_t n)
                                               .timeout_ms = timeout_ms};
     }
     k->client->transport->call_many(k->session, reqs, n, res, statuses);
+    end_call(k);
     for (size_t i = 0; i < n; i++) {
         finish_item(k, &items[i], &res[i], statuses[i]);
     }

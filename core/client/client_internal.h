@@ -52,6 +52,7 @@ struct opr_caller {
     pthread_mutex_t lock;
     pthread_cond_t wakeup; /* a wait for Retry-After ends early */
     bool is_cancelled;     /* lock */
+    bool is_calling;       /* lock; the transport has a call of this session */
 };
 
 /* Asks the server for all kinds: a vector of owned struct opr__kind, in the order of preference. */

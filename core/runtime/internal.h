@@ -200,6 +200,9 @@ bool opr__source_is_ready(const struct opr__source *s);
 struct opr_informer *opr__source_informer(const struct opr__source *s, const char *gvk);
 void opr__source_add_child(struct opr__source *s, const struct opr_resource *r);
 void opr__source_changed(struct opr__source *s);
+/* The server answers: informers that could not reach it need not wait for the end of their back-off
+ * (a restarted server is followed again within seconds, however long it was away). */
+void opr__source_retry_all(struct opr_manager *m);
 
 /* wildcard.c; loop: all kinds, found by discovery on the auxiliary thread */
 void opr__wildcard_resolve(struct opr__source *s);

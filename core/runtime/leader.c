@@ -161,6 +161,7 @@ static void attempted(struct opr_manager *m, void *arg)
         uint64_t wait_ns = RETRY_NS;
         if (a->is_held) {
             l->renewed_at_ns = a->began_ns;
+            opr__source_retry_all(m);
             become(l, true);
         } else {
             wait_ns += l->is_leading ? 0 : opr_rand_below(RETRY_NS);

@@ -95,6 +95,21 @@ static void on_news(void *arg)
     opr__source_changed(((struct opr__child *)arg)->source);
 }
 
+static void on_answer(void *arg)
+{
+    opr__source_retry_all(((struct opr__child *)arg)->source->m);
+}
+
+void opr__source_retry_all(struct opr_manager *m)
+{
+    for (size_t i = 0; i < m->sources.count; i++) {
+        struct opr__source *s = m->sources.items[i];
+        for (size_t n = 0; n < s->children.count; n++) {
+            opr_informer_retry_now(((struct opr__child *)s->children.items[n])->informer);
+        }
+    }
+}
+
 void opr__source_add_child(struct opr__source *s, const struct opr_resource *r)
 {
     struct opr__child *child = opr_xalloc(sizeof *child);
@@ -118,6 +133,7 @@ void opr__source_add_child(struct opr__source *s, const struct opr_resource *r)
     opr_informer_add_handler(child->informer, opr__map_change, child);
     opr_informer_on_sync(child->informer, on_news, child);
     opr_informer_on_failure(child->informer, on_news, child);
+    opr_informer_on_answer(child->informer, on_answer, child);
     pthread_rwlock_wrlock(&s->m->sources_lock);
     opr_vec_push(&s->children, child);
     pthread_rwlock_unlock(&s->m->sources_lock);

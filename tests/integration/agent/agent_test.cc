@@ -278,8 +278,6 @@ TEST_F(Agent, ProbesDecideReadinessAndRestart)
         "readinessProbe":{"exec":{"command":["test","-f",")" +
                     flag + R"("]},"periodSeconds":1}}])");
     ASSERT_TRUE(waits_for("p", PHASE, "Running"));
-    EXPECT_TRUE(wait_for(
-        [&] { return get("/api/v1/namespaces/default/events", "/items/0/kind") != "none"; }));
     auto ready = [&] {
         struct opr_obj *o = nullptr;
         (void)call("GET", "/api/v1/namespaces/default/pods/p", "", &o);
@@ -316,6 +314,54 @@ TEST_F(Agent, TheNextAgentAdoptsWhatRuns)
     EXPECT_EQ("0", pod("k", RESTARTS));
     ASSERT_EQ(0, kill(pid, SIGKILL));
     EXPECT_TRUE(waits_for("k", RESTARTS, "1")) << "the adopted one is looked after";
+}
+
+TEST_F(Agent, TheComparisonRepairsAStatusThatOthersWrote)
+{
+    create_sh("s", "exec sleep 60");
+    ASSERT_TRUE(waits_for("s", PHASE, "Running"));
+    struct opr_error err = {};
+    const char *patch = R"({"status":{"phase":"Pending","containerStatuses":null}})";
+    ASSERT_EQ(OPR_OK, opr_call(caller, "PATCH", "/api/v1/namespaces/default/pods/s/status",
+                               "application/merge-patch+json", opr_str_of(patch), NULL, &err))
+        << err.message;
+    EXPECT_TRUE(waits_for("s", PHASE, "Running"));
+    EXPECT_TRUE(waits_for("s", RESTARTS, "0"));
+}
+
+TEST_F(Agent, APhaseThatIsFinalEndsTheContainers)
+{
+    create_sh("t", "exec sleep 60");
+    ASSERT_TRUE(waits_for("t", PHASE, "Running"));
+    pid_t pid = app("t", 0);
+    struct opr_error err = {};
+    ASSERT_EQ(OPR_OK, opr_call(caller, "PATCH", "/api/v1/namespaces/default/pods/t/status",
+                               "application/merge-patch+json",
+                               opr_str_of(R"({"status":{"phase":"Failed"}})"), NULL, &err))
+        << err.message;
+    EXPECT_TRUE(wait_for(
+        [&] { return access(("/proc/" + std::to_string(pid) + "/exe").c_str(), F_OK) != 0; }));
+    EXPECT_EQ("Failed", pod("t", PHASE));
+}
+
+TEST_F(Agent, TheActiveDeadlineEndsAPod)
+{
+    create_sh("d", "exec sleep 60", R"("activeDeadlineSeconds":1,)");
+    ASSERT_TRUE(waits_for("d", PHASE, "Failed"));
+    EXPECT_EQ("DeadlineExceeded", pod("d", "/status/reason"));
+}
+
+TEST_F(Agent, TooMuchMemoryIsToldAsSuch)
+{
+    create("oom", R"("restartPolicy":"Never","containers":[{"name":"c","image":"operon.local/host",
+        "command":["sh","-c","head -c 200000000 /dev/zero | tail -c 150000000 > /dev/null"],
+        "resources":{"limits":{"memory":"16Mi"}}}])");
+    ASSERT_TRUE(wait_for(
+        [&] { return pod("oom", PHASE) == "Failed" || pod("oom", PHASE) == "Succeeded"; }));
+    if (pod("oom", PHASE) == "Succeeded") {
+        GTEST_SKIP() << "no memory cgroup limits here";
+    }
+    EXPECT_EQ("OOMKilled", pod("oom", "/status/containerStatuses/0/state/terminated/reason"));
 }
 
 TEST_F(Agent, APowerCutLosesEveryProcess)

@@ -49,8 +49,8 @@ TEST_F(Crud, RefusalsAreWordedAsKubernetesDoes)
     EXPECT_EQ(a.status, 409);
     EXPECT_EQ(a.body, quoted("{'kind':'Status','apiVersion':'v1','metadata':{},"
                              "'status':'Failure','message':'configmaps \\'a\\' already exists',"
-                             "'reason':'AlreadyExists','code':409,"
-                             "'details':{'name':'a','kind':'configmaps'}}"));
+                             "'reason':'AlreadyExists',"
+                             "'details':{'name':'a','kind':'configmaps'},'code':409}"));
     a = get(PODS "/none");
     EXPECT_EQ(a.status, 404);
     EXPECT_EQ(a.str("/message"), "pods \"none\" not found");

@@ -273,6 +273,27 @@ TEST_F(InformerTest, ABrokenWatchIsResumedAfterABackoffThatGrows)
     EXPECT_EQ(transport.streams.size(), before + 1);
 }
 
+TEST_F(InformerTest, AServerThatAnswersAgainIsTriedSoon)
+{
+    StartWith("", 9);
+    for (int i = 0; i < 8; i++) {
+        transport.Last().End(OPR_E_IO);
+        Pass(62000);
+    }
+    size_t before = transport.streams.size();
+    transport.Last().End(OPR_E_IO);
+    Pass(1000);
+    EXPECT_EQ(transport.streams.size(), before);
+    opr_informer_retry_now(informer);
+    Pass(200);
+    ASSERT_EQ(transport.streams.size(), before + 1);
+    transport.Last().Header(500);
+    transport.Last().End();
+    opr_informer_retry_now(informer);
+    Pass(200);
+    EXPECT_EQ(transport.streams.size(), before + 1) << "it was reached, and said no";
+}
+
 TEST_F(InformerTest, AWatchThatEndsAtOnceWithoutAnEventBacksOff)
 {
     StartWith("", 9);
@@ -340,6 +361,19 @@ TEST_F(InformerTest, AListAfterGoneThatBreaksIsRepeatedNotResumed)
     transport.Last().Header(200);
     transport.Last().End(OPR_E_IO);
     Pass(1600);
+    ASSERT_EQ(transport.streams.size(), 3u);
+    EXPECT_THAT(transport.Last().path, HasSubstr("sendInitialEvents=true"));
+}
+
+TEST_F(InformerTest, GoneAfterAnOutageListsAtOnce)
+{
+    StartWith("", 9);
+    transport.Last().End(OPR_E_IO);
+    Pass(1600);
+    transport.Last().Header(410);
+    transport.Last().Data(Gone());
+    transport.Last().End();
+    Tick();
     ASSERT_EQ(transport.streams.size(), 3u);
     EXPECT_THAT(transport.Last().path, HasSubstr("sendInitialEvents=true"));
 }

@@ -246,7 +246,7 @@ TEST_F(ClientTest, CancelledCallsFailUntilTheNextDeadline)
 {
     answers["/x"] = {200, "{}", 0, 0};
     opr_caller_cancel(caller);
-    EXPECT_EQ(transport.cancels, 1);
+    EXPECT_EQ(transport.cancels, 0) << "no call is on its way";
     EXPECT_EQ(Get("/x"), OPR_E_CANCELLED);
     struct opr_call_item item = {};
     item.method = "GET";
@@ -256,6 +256,16 @@ TEST_F(ClientTest, CancelledCallsFailUntilTheNextDeadline)
     EXPECT_TRUE(transport.calls.empty());
     opr_caller_set_deadline(caller, 0);
     EXPECT_EQ(Get("/x"), OPR_OK);
+}
+
+TEST_F(ClientTest, ACallOnItsWayIsCancelled)
+{
+    transport.answer = [this](const FakeCall &) {
+        opr_caller_cancel(caller);
+        return FakeAnswer{0, "", 0, OPR_E_CANCELLED};
+    };
+    EXPECT_EQ(Get("/x"), OPR_E_CANCELLED);
+    EXPECT_EQ(transport.cancels, 1);
 }
 
 TEST_F(ClientTest, AWaitForTheServerEndsWhenCancelled)

@@ -1,0 +1,208 @@
+#include "support.h"
+
+#include <gmock/gmock.h>
+
+using testing::HasSubstr;
+
+class Access : public Api {
+  protected:
+    void as(const std::string &name, std::vector<std::string> groups = {}, Headers headers = {})
+    {
+        caller = {name, std::move(groups), std::move(headers)};
+    }
+    void as_admin() { caller = Caller(); }
+    void allow(const std::string &verb, const std::string &resource, const std::string &subject)
+    {
+        std::string rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/";
+        ASSERT_EQ(post(rbac + "roles", "{'metadata':{'name':'r'},'rules':[{'verbs':['" + verb +
+                                           "'],'apiGroups':[''],'resources':['" + resource +
+                                           "']}]}")
+                      .status,
+                  201);
+        ASSERT_EQ(post(rbac + "rolebindings",
+                       "{'metadata':{'name':'b'},'roleRef':{'apiGroup':'rbac.authorization.k8s.io',"
+                       "'kind':'Role','name':'r'},'subjects':[" +
+                           subject + "]}")
+                      .status,
+                  201);
+    }
+    std::string token(const std::string &spec = "{}")
+    {
+        Answer a = post("/api/v1/namespaces/default/serviceaccounts/sa/token", "{'spec':" + spec +
+                                                                                   "}");
+        EXPECT_EQ(a.status, 201) << a.body;
+        return a.str("/status/token");
+    }
+    void as_token(const std::string &text) { as("", {}, {{"Authorization", "Bearer " + text}}); }
+};
+
+static const char BOB[] =
+    "{'apiGroup':'rbac.authorization.k8s.io','kind':'User','name':'bob'}";
+static const char ACCOUNT[] = "{'kind':'ServiceAccount','name':'sa','namespace':'default'}";
+
+TEST_F(Access, NobodyMayAskForHealthAndVersionOnly)
+{
+    as("");
+    for (const char *path : {"/healthz", "/livez", "/readyz", "/readyz?verbose", "/version"}) {
+        EXPECT_EQ(get(path).status, 200) << path;
+    }
+    for (const char *path : {PODS, "/api", "/metrics", "/openapi/v3"}) {
+        Answer a = get(path);
+        EXPECT_EQ(a.status, 401) << path;
+        EXPECT_EQ(a.str("/message"), "Unauthorized");
+    }
+}
+
+TEST_F(Access, AForbiddenRequestSaysWhat)
+{
+    as("bob");
+    Answer a = get(PODS);
+    EXPECT_EQ(a.status, 403);
+    EXPECT_EQ(a.str("/message"), "pods is forbidden: User \"bob\" cannot list resource \"pods\" in "
+                                 "API group \"\" in the namespace \"default\"");
+    EXPECT_EQ(a.str("/details/kind"), "pods");
+    a = call("PATCH", "/apis/apps/v1/namespaces/default/deployments/d/status", "{}",
+             "application/merge-patch+json");
+    EXPECT_EQ(a.str("/message"),
+              "deployments.apps \"d\" is forbidden: User \"bob\" cannot patch resource "
+              "\"deployments/status\" in API group \"apps\" in the namespace \"default\"");
+    EXPECT_THAT(get("/api/v1/nodes").str("/message"), HasSubstr("at the cluster scope"));
+    EXPECT_EQ(get("/apis").status, 200) << "every user may discover";
+}
+
+TEST_F(Access, RolesAllowWhatTheyName)
+{
+    allow("list", "pods", BOB);
+    as("bob");
+    EXPECT_EQ(get(PODS).status, 200);
+    EXPECT_EQ(get(PODS "/p").status, 403) << "list is not get";
+    EXPECT_EQ(get("/api/v1/pods").status, 403) << "a namespace is not all";
+    EXPECT_EQ(get("/api/v1/namespaces/kube-system/pods").status, 403);
+    EXPECT_EQ(get(PODS "?watch=1").status, 403);
+    as("alice");
+    EXPECT_EQ(get(PODS).status, 403);
+    as_admin();
+    remove("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings/b");
+    as("bob");
+    EXPECT_EQ(get(PODS).status, 403) << "at once";
+}
+
+TEST_F(Access, ASubresourceIsItsOwnResource)
+{
+    make_pod("p");
+    allow("get", "pods/status", BOB);
+    as("bob");
+    EXPECT_EQ(get(PODS "/p/status").status, 200);
+    EXPECT_EQ(get(PODS "/p").status, 403);
+}
+
+TEST_F(Access, AccountsByToken)
+{
+    make("serviceaccounts", "sa");
+    allow("list", "pods", ACCOUNT);
+    std::string good = token();
+    as_token(good);
+    EXPECT_EQ(get(PODS).status, 200);
+    EXPECT_EQ(get(CONFIGMAPS).status, 403);
+    Answer a = post("/apis/authentication.k8s.io/v1/selfsubjectreviews", "{}");
+    EXPECT_EQ(a.str("/status/userInfo/username"), "system:serviceaccount:default:sa");
+    as_token(good + "x");
+    EXPECT_EQ(get(PODS).status, 401);
+    std::string other = good;
+    other[good.find('.') + 5] ^= 1; /* within the claims */
+    as_token(other);
+    EXPECT_EQ(get(PODS).status, 401);
+    as_token("");
+    EXPECT_EQ(get(PODS).status, 401);
+    as_token(good);
+    advance(3601 * 1000);
+    EXPECT_EQ(get(PODS).status, 401) << "it is over";
+}
+
+TEST_F(Access, ATokenEndsWithItsAccount)
+{
+    make("serviceaccounts", "sa");
+    allow("list", "pods", ACCOUNT);
+    std::string text = token();
+    remove("/api/v1/namespaces/default/serviceaccounts/sa");
+    make("serviceaccounts", "sa");
+    as_token(text);
+    EXPECT_EQ(get(PODS).status, 401) << "the new account has another uid";
+}
+
+TEST_F(Access, ATokenForSomebodyElseIsNotForUs)
+{
+    make("serviceaccounts", "sa");
+    allow("list", "pods", ACCOUNT);
+    std::string text = token("{'audiences':['vault']}");
+    as_token(text);
+    EXPECT_EQ(get(PODS).status, 401);
+    as_admin();
+    EXPECT_EQ(post("/api/v1/namespaces/default/serviceaccounts/sa/token",
+                   "{'spec':{'expirationSeconds':5}}")
+                  .status,
+              422);
+    EXPECT_EQ(post("/api/v1/namespaces/default/serviceaccounts/no/token", "{'spec':{}}").status,
+              404);
+}
+
+TEST_F(Access, TokenReview)
+{
+    make("serviceaccounts", "sa");
+    std::string path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    Answer a = post(path, "{'spec':{'token':'" + token() + "'}}");
+    EXPECT_TRUE(a.flag("/status/authenticated"));
+    EXPECT_EQ(a.str("/status/user/username"), "system:serviceaccount:default:sa");
+    a = post(path, "{'spec':{'token':'x.y.z'}}");
+    EXPECT_EQ(a.status, 201);
+    EXPECT_FALSE(a.flag("/status/authenticated"));
+}
+
+TEST_F(Access, Impersonation)
+{
+    allow("list", "pods", BOB);
+    caller.headers = {{"Impersonate-User", "bob"}};
+    EXPECT_EQ(get(PODS).status, 200);
+    EXPECT_EQ(get(CONFIGMAPS).status, 403) << "the admin's own rights do not help bob";
+    as("bob", {}, {{"Impersonate-User", "admin"}, {"Impersonate-Group", "system:masters"}});
+    Answer a = get(CONFIGMAPS);
+    EXPECT_EQ(a.status, 403);
+    EXPECT_THAT(a.str("/message"), HasSubstr("cannot impersonate resource \"users\""));
+    as("bob", {}, {{"Impersonate-Group", "system:masters"}});
+    EXPECT_EQ(get(PODS).status, 400);
+}
+
+TEST_F(Access, Reviews)
+{
+    allow("list", "pods", BOB);
+    std::string group = "/apis/authorization.k8s.io/v1/";
+    std::string what = "'resourceAttributes':{'namespace':'default','verb':'list','resource':"
+                       "'pods'}";
+    Answer a = post(group + "subjectaccessreviews", "{'spec':{'user':'bob'," + what + "}}");
+    EXPECT_EQ(a.status, 201);
+    EXPECT_TRUE(a.flag("/status/allowed"));
+    a = post(group + "subjectaccessreviews", "{'spec':{'user':'eve'," + what + "}}");
+    EXPECT_FALSE(a.flag("/status/allowed"));
+    as("bob");
+    EXPECT_TRUE(post(group + "selfsubjectaccessreviews", "{'spec':{" + what + "}}")
+                    .flag("/status/allowed"));
+    EXPECT_EQ(post(group + "subjectaccessreviews", "{'spec':{'user':'bob'," + what + "}}").status,
+              403);
+    a = post(group + "selfsubjectrulesreviews", "{'spec':{'namespace':'default'}}");
+    EXPECT_THAT(a.body, HasSubstr(quoted("'resources':['pods']")));
+    as_admin();
+    a = post(group + "selfsubjectrulesreviews", "{'spec':{'namespace':'default'}}");
+    EXPECT_EQ(a.str("/status/resourceRules/0/resources/0"), "*");
+}
+
+TEST_F(Access, ANodeSpeaksForItself)
+{
+    as("system:node:n1", {"system:nodes"});
+    std::string path = "/apis/metrics.operon.local/v1/nodesamples";
+    EXPECT_EQ(post(path, "{'node':'n1','pods':[]}").status, 201);
+    EXPECT_EQ(post(path, "{'node':'n2','pods':[]}").status, 403);
+    EXPECT_EQ(get("/api/v1/pods").status, 200);
+    EXPECT_EQ(remove("/api/v1/namespaces/tt").status, 403);
+    as("bob");
+    EXPECT_EQ(post(path, "{'node':'n1','pods':[]}").status, 403);
+}
