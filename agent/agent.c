@@ -183,9 +183,13 @@ static void beat(void *arg)
     /* A beat that takes longer than a period must not hold the next one up. */
     uint64_t now = opr_clock_mono_ns(opr_client_clock(a->config.client));
     opr_caller_set_deadline(k, now + a->config.lease_ms * MS_NS);
-    if (opr__lease_renew(a, k, &err) != OPR_OK && !a->is_stopping) {
+    opr_status st = opr__lease_renew(a, k, &err);
+    if (st != OPR_OK && !a->is_stopping && !a->has_beat_failed) {
         opr_log(OPR_LOG_WARN, "agent", "can not renew the node lease", "error=\"%s\"", err.message);
+    } else if (st == OPR_OK && a->has_beat_failed) {
+        opr_log(OPR_LOG_INFO, "agent", "the node lease is renewed again", NULL);
     }
+    a->has_beat_failed = st != OPR_OK;
     opr__caller_give(a, k);
     opr_loop_post(a->loop, on_beat_done, a);
 }
@@ -282,10 +286,11 @@ static void register_node(void *arg)
         }
     }
     opr__caller_give(a, k);
-    if (st != OPR_OK && !a->is_stopping) {
+    if (st != OPR_OK && !a->is_stopping && !a->has_beat_failed) {
         opr_log(OPR_LOG_WARN, "agent", "can not register the node, trying again", "error=\"%s\"",
                 err.message);
     }
+    a->has_beat_failed = st != OPR_OK;
     opr_loop_post(a->loop, st == OPR_OK ? on_registered : on_not_registered, a);
 }
 

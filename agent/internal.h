@@ -62,8 +62,9 @@ struct opr_agent {
     /* beat thread */
     struct json_object *node_sent; /* owned: what the server knows */
     uint64_t node_sent_ns;
-    char *node_uid; /* owned */
-    uint16_t port;  /* of the server; fixed */
+    bool has_beat_failed; /* the failure was said */
+    char *node_uid;       /* owned */
+    uint16_t port;        /* of the server; fixed */
 
     _Atomic uint64_t starts, restarts, differences, status_writes; /* for /metrics */
     _Atomic uint32_t pod_count;
@@ -134,6 +135,7 @@ struct opr__pod {
     uint64_t wake_ns;
     struct opr_vec containers;  /* of struct opr__container, owned; init containers first */
     struct json_object *sent;   /* owned: status that the server has */
+    bool has_write_failed;      /* the failure was said */
     struct opr_vec events;      /* of struct opr__event, owned: to be sent */
     struct opr_vec sent_events; /* of struct opr__sent_event, owned */
 };

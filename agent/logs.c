@@ -177,27 +177,46 @@ static void close_source(struct opr_http_source *base)
     opr_free(s);
 }
 
-/* Where the last n lines of a file begin; fewer lines: 0 and the number that is missing. */
+/* Whether the record at an offset ends a line. */
+static bool ends_line(int fd, off_t start)
+{
+    char head[64];
+    ssize_t len = pread(fd, head, sizeof head, start);
+    struct opr_str rest = opr_str_n(head, len > 0 ? (size_t)len : 0), part = {0};
+    for (int i = 0; i < 3; i++) {
+        (void)opr_str_next(&rest, ' ', &part);
+    }
+    return !opr_str_is(part, "P");
+}
+
+/* Where the last n lines of a file begin; fewer lines: 0 and the number that is missing. A line
+ * may be several records. */
 static off_t tail_start(int fd, int64_t n, int64_t *ret_missing)
 {
     char block[8192];
-    off_t at = lseek(fd, 0, SEEK_END);
-    int64_t lines = -1; /* the newline at the very end begins no line */
+    off_t at = lseek(fd, 0, SEEK_END), later = at;
+    int64_t lines = 0;
+    *ret_missing = 0;
     while (at > 0) {
         size_t size = at < (off_t)sizeof block ? (size_t)at : sizeof block;
         if (pread(fd, block, size, at - (off_t)size) != (ssize_t)size) {
             break;
         }
-        for (size_t i = size; i-- > 0;) {
-            lines += block[i] == '\n';
-            if (lines == n) {
-                *ret_missing = 0;
-                return at - (off_t)size + (off_t)i + 1;
-            }
-        }
         at -= (off_t)size;
+        for (size_t i = size; i-- > 0;) {
+            off_t start = at + (off_t)i;
+            bool begins = start == 0 || (i > 0 ? block[i - 1] == '\n' : false);
+            if (i == 0 && start > 0) {
+                char before;
+                begins = pread(fd, &before, 1, start - 1) == 1 && before == '\n';
+            }
+            if (begins && ends_line(fd, start) && ++lines > n) {
+                return later;
+            }
+            later = begins ? start : later;
+        }
     }
-    *ret_missing = n - (lines + 1);
+    *ret_missing = n - lines;
     return 0;
 }
 

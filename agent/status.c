@@ -387,12 +387,15 @@ void opr__status_send(struct opr__pod *p, struct opr_caller *k)
     if (st == OPR_OK) {
         json_object_put(p->sent);
         p->sent = status;
+        p->has_write_failed = false;
     } else {
         json_object_put(status);
         bool is_gone = st == OPR_E_NOT_FOUND || st == OPR_E_CONFLICT; /* the watch will say it */
         if (!is_gone && !a->is_stopping) {
-            opr_log(OPR_LOG_WARN, "agent", "can not write a pod's status", "pod=%s/%s error=\"%s\"",
-                    p->ns, p->name, err.message);
+            int32_t level = p->has_write_failed ? OPR_LOG_DEBUG : OPR_LOG_WARN;
+            p->has_write_failed = true;
+            opr_log(level, "agent", "can not write a pod's status", "pod=%s/%s error=\"%s\"", p->ns,
+                    p->name, err.message);
             opr__pod_wake(p, opr__now_ns(a) + RETRY_MS * MS_NS);
         }
     }

@@ -176,6 +176,7 @@ static int show(struct get *g, const struct opr_obj *answer)
 struct watch {
     struct get *get;
     struct opr_buf buf;
+    int http_status;
     struct opr_obj *event;         /* owned: the first one, only it names the columns */
     const struct opr_obj *columns; /* borrowed from event */
 };
@@ -205,10 +206,18 @@ static void on_event(struct watch *w, struct opr_str line)
     opr_json_unref(event);
 }
 
+static void on_header(void *arg, int status)
+{
+    ((struct watch *)arg)->http_status = status;
+}
+
 static void on_data(void *arg, struct opr_str data)
 {
     struct watch *w = arg;
     opr_buf_add_str(&w->buf, data);
+    if (w->http_status != 200) {
+        return;
+    }
     for (char *eol; w->buf.len > 0 && (eol = memchr(w->buf.data, '\n', w->buf.len));) {
         size_t len = (size_t)(eol - w->buf.data);
         on_event(w, opr_str_n(w->buf.data, len));
@@ -219,15 +228,18 @@ static void on_data(void *arg, struct opr_str data)
 static void on_end(void *arg, opr_status st, const struct opr_error *err)
 {
     struct watch *w = arg;
+    struct opr_error refused = {0};
     if (st != OPR_OK) {
         w->get->status = opr_cmd_fail("%s", err ? err->message : opr_status_name(st));
+    } else if (opr_status_from_answer(w->http_status, opr_buf_str(&w->buf), &refused) != OPR_OK) {
+        w->get->status = opr_cmd_fail("%s", refused.message);
     }
     opr_loop_stop(w->get->session.loop);
 }
 
 static int run_watch(struct get *g, const char *path, const char *accept)
 {
-    static const struct opr_stream_handler handler = {NULL, on_data, on_end};
+    static const struct opr_stream_handler handler = {on_header, on_data, on_end};
     struct watch w = {.get = g};
     struct opr_client_request req = {
         .method = "GET",

@@ -1,14 +1,11 @@
 #include "apiserver/schema/crd.h"
 
+#include "apiserver/schema/crd_schema.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
-
-/* A structural schema nests as deep as its author likes; this is deeper than any in use. */
-#define SCHEMA_MAX_DEPTH 64
-#define SCHEMA_MAX_NODES 20000
 
 struct custom_kind {
     struct opr_kind kind; /* first: a struct opr_kind * is one of these */
@@ -16,13 +13,6 @@ struct custom_kind {
     atomic_int refs;
     struct opr_arena *arena; /* owned: the tables */
     struct json_object *crd; /* ref */
-};
-
-struct builder {
-    struct opr_arena *arena;
-    struct opr_field_errors *errors;
-    int depth, nodes;
-    bool failed;
 };
 
 static struct custom_kind *custom_of(const struct opr_kind *k)
@@ -36,251 +26,12 @@ const struct opr__kind_info *opr__custom_info(const struct opr_kind *k)
     return &custom_of(k)->info;
 }
 
-static struct opr_schema_type *build_type(struct builder *b, struct json_object *schema);
-
-static const char *text(struct builder *b, const char *s)
-{
-    return s ? opr_arena_dup(b->arena, opr_str_of(s)) : NULL;
-}
-
-static void fail(struct builder *b, const char *field, const char *message)
-{
-    b->failed = true;
-    if (b->errors) {
-        opr_field_errors_add(b->errors, "FieldValueInvalid", field, message);
-    }
-}
-
-/* An array of strings that ends with NULL. */
-static const char *const *texts(struct builder *b, struct json_object *list)
-{
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    if (n == 0) {
-        return NULL;
-    }
-    const char **out = opr_arena_alloc(b->arena, (n + 1) * sizeof(*out));
-    for (size_t i = 0; i < n; i++) {
-        out[i] = text(b, json_object_get_string(json_object_array_get_idx(list, i)));
-    }
-    return out;
-}
-
-static int64_t limit(struct json_object *schema, const char *name)
-{
-    struct json_object *v = json_object_object_get(schema, name);
-    return v ? json_object_get_int64(v) : -1;
-}
-
-static void free_pattern(void *pattern)
-{
-    regfree(pattern);
-}
-
-static const struct opr_schema_type *const *build_list(struct builder *b, struct json_object *list)
-{
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    if (n == 0) {
-        return NULL;
-    }
-    const struct opr_schema_type **out = opr_arena_alloc(b->arena, (n + 1) * sizeof(*out));
-    for (size_t i = 0; i < n; i++) {
-        out[i] = build_type(b, json_object_array_get_idx(list, i));
-    }
-    return out;
-}
-
-static void build_pattern(struct builder *b, struct json_object *schema, struct opr_schema_rules *r)
-{
-    const char *pattern = opr_doc_str(schema, "/pattern", NULL);
-    if (!pattern || !*pattern) {
-        return;
-    }
-    if (opr__regex_compile(pattern, &r->pattern) != OPR_OK) {
-        fail(b, "spec.versions",
-             opr_arena_printf(b->arena,
-                              "Invalid value: \"%s\": must be a valid regular "
-                              "expression",
-                              pattern));
-        return;
-    }
-    r->pattern_text = text(b, pattern);
-    r->has_pattern = true;
-    opr_arena_defer(b->arena, free_pattern, &r->pattern);
-}
-
-static struct opr_schema_rules *build_rules(struct builder *b, struct json_object *schema)
-{
-    struct opr_schema_rules *r = opr_arena_alloc(b->arena, sizeof(*r));
-    struct json_object *v;
-    r->source = schema;
-    if (json_object_object_get_ex(schema, "minimum", &v)) {
-        r->has_minimum = true;
-        r->minimum = json_object_get_double(v);
-    }
-    if (json_object_object_get_ex(schema, "maximum", &v)) {
-        r->has_maximum = true;
-        r->maximum = json_object_get_double(v);
-    }
-    r->is_minimum_exclusive = opr_doc_bool(schema, "/exclusiveMinimum", false);
-    r->is_maximum_exclusive = opr_doc_bool(schema, "/exclusiveMaximum", false);
-    r->has_unique_items = opr_doc_bool(schema, "/uniqueItems", false);
-    r->multiple_of = json_object_get_double(json_object_object_get(schema, "multipleOf"));
-    r->min_length = limit(schema, "minLength");
-    r->max_length = limit(schema, "maxLength");
-    r->min_items = limit(schema, "minItems");
-    r->max_items = limit(schema, "maxItems");
-    r->min_properties = limit(schema, "minProperties");
-    r->max_properties = limit(schema, "maxProperties");
-    r->format = text(b, opr_doc_str(schema, "/format", NULL));
-    r->enum_values = json_object_object_get(schema, "enum");
-    r->all_of = build_list(b, json_object_object_get(schema, "allOf"));
-    r->any_of = build_list(b, json_object_object_get(schema, "anyOf"));
-    r->one_of = build_list(b, json_object_object_get(schema, "oneOf"));
-    if (json_object_object_get_ex(schema, "not", &v)) {
-        r->none_of = build_type(b, v);
-    }
-    build_pattern(b, schema, r);
-    return r;
-}
-
-static bool is_required(struct json_object *schema, const char *name)
-{
-    struct json_object *required = json_object_object_get(schema, "required");
-    size_t n =
-        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
-    for (size_t i = 0; i < n; i++) {
-        const char *one = json_object_get_string(json_object_array_get_idx(required, i));
-        if (one && strcmp(one, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Rows for properties, and for what is required without being one (as in "anyOf"). */
-static void build_fields(struct builder *b, struct json_object *schema, struct opr_schema_type *t)
-{
-    struct json_object *properties = json_object_object_get(schema, "properties");
-    struct json_object *required = json_object_object_get(schema, "required");
-    bool has_properties = json_object_is_type(properties, json_type_object);
-    size_t count = has_properties ? (size_t)json_object_object_length(properties) : 0;
-    size_t more =
-        json_object_is_type(required, json_type_array) ? json_object_array_length(required) : 0;
-    if (count + more == 0 || count + more > UINT16_MAX) {
-        return;
-    }
-    struct opr_type_field *f = opr_arena_alloc(b->arena, (count + more) * sizeof(*f));
-    t->fields = f;
-    if (has_properties) {
-        json_object_object_foreach(properties, name, property)
-        {
-            struct json_object *dflt = json_object_object_get(property, "default");
-            f->name = text(b, name);
-            f->type = build_type(b, property);
-            f->default_json = dflt ? text(b, json_object_to_json_string(dflt)) : NULL;
-            f->flags = is_required(schema, name) ? OPR_FIELD_REQUIRED : 0;
-            f++;
-        }
-    }
-    for (size_t i = 0; i < more; i++) {
-        const char *name = json_object_get_string(json_object_array_get_idx(required, i));
-        if (name && !(has_properties && json_object_object_get_ex(properties, name, NULL))) {
-            f->name = text(b, name);
-            f->type = NULL; /* required only: says nothing of the value */
-            f->flags = OPR_FIELD_REQUIRED;
-            f++;
-        }
-    }
-    t->field_count = (uint16_t)(f - t->fields);
-}
-
-static void build_object(struct builder *b, struct json_object *schema, struct opr_schema_type *t)
-{
-    struct json_object *more = json_object_object_get(schema, "additionalProperties");
-    build_fields(b, schema, t);
-    if (json_object_is_type(more, json_type_object)) {
-        t->elem = build_type(b, more);
-    } else if (more && json_object_get_boolean(more)) {
-        t->flags |= OPR_SCHEMA_PRESERVE_UNKNOWN;
-    }
-    if (strcmp(opr_doc_str(schema, "/x-kubernetes-map-type", ""), "atomic") == 0) {
-        t->flags |= OPR_SCHEMA_MAP_ATOMIC;
-    }
-}
-
-static void build_array(struct builder *b, struct json_object *schema, struct opr_schema_type *t)
-{
-    const char *kind = opr_doc_str(schema, "/x-kubernetes-list-type", "");
-    struct json_object *items = json_object_object_get(schema, "items");
-    t->elem = build_type(b, items);
-    t->list_type = strcmp(kind, "map") == 0      ? OPR_LIST_MAP
-                   : strcmp(kind, "set") == 0    ? OPR_LIST_SET
-                   : strcmp(kind, "atomic") == 0 ? OPR_LIST_ATOMIC
-                                                 : OPR_LIST_DEFAULT;
-    t->keys = texts(b, json_object_object_get(schema, "x-kubernetes-list-map-keys"));
-}
-
-static uint8_t node_of(struct json_object *schema)
-{
-    static const struct {
-        const char *type;
-        uint8_t node;
-    } nodes[] = {{"object", OPR_NODE_OBJECT}, {"array", OPR_NODE_LIST},
-                 {"string", OPR_NODE_STRING}, {"integer", OPR_NODE_INT64},
-                 {"number", OPR_NODE_DOUBLE}, {"boolean", OPR_NODE_BOOL}};
-    const char *type = opr_doc_str(schema, "/type", "");
-    if (opr_doc_bool(schema, "/x-kubernetes-int-or-string", false)) {
-        return OPR_NODE_INTORSTR;
-    }
-    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        if (strcmp(type, nodes[i].type) == 0) {
-            return nodes[i].node;
-        }
-    }
-    return OPR_NODE_ANY;
-}
-
-static struct opr_schema_type *build_type(struct builder *b, struct json_object *schema)
-{
-    struct opr_schema_type *t = opr_arena_alloc(b->arena, sizeof(*t));
-    t->flags = OPR_SCHEMA_CUSTOM;
-    t->node = OPR_NODE_ANY;
-    t->go_name = "";
-    if (!json_object_is_type(schema, json_type_object)) {
-        return t;
-    }
-    if (b->depth >= SCHEMA_MAX_DEPTH || b->nodes >= SCHEMA_MAX_NODES) {
-        fail(b, "spec.versions", "Too long: the schema is too large");
-        return t;
-    }
-    b->depth++;
-    b->nodes++;
-    t->node = node_of(schema);
-    t->go_name = text(b, opr_doc_str(schema, "/type", ""));
-    if (opr_doc_bool(schema, "/x-kubernetes-preserve-unknown-fields", false)) {
-        t->flags |= OPR_SCHEMA_PRESERVE_UNKNOWN;
-    }
-    if (opr_doc_bool(schema, "/x-kubernetes-embedded-resource", false)) {
-        t->flags |= OPR_SCHEMA_EMBEDDED;
-    }
-    if (opr_doc_bool(schema, "/nullable", false)) {
-        t->flags |= OPR_SCHEMA_NULLABLE;
-    }
-    if (t->node == OPR_NODE_OBJECT || t->node == OPR_NODE_ANY) {
-        build_object(b, schema, t);
-    } else if (t->node == OPR_NODE_LIST) {
-        build_array(b, schema, t);
-    }
-    t->rules = build_rules(b, schema);
-    b->depth--;
-    return t;
-}
-
 /* The root has apiVersion, kind and metadata whether its schema says so or not. */
-static const struct opr_schema_type *build_root(struct builder *b, struct json_object *version)
+static const struct opr_schema_type *build_root(struct opr__crd_builder *b,
+                                                struct json_object *version)
 {
     struct json_object *schema = opr_doc_at(version, "/schema/openAPIV3Schema");
-    struct opr_schema_type *t = build_type(b, schema);
+    struct opr_schema_type *t = opr__crd_type(b, schema);
     size_t kept = 0;
     struct opr_type_field *fields =
         opr_arena_alloc(b->arena, (t->field_count + 3u) * sizeof(*fields));
@@ -303,7 +54,7 @@ static const struct opr_schema_type *build_root(struct builder *b, struct json_o
 }
 
 /* ".spec.replicas" as a JSON pointer. */
-static const char *pointer(struct builder *b, const char *path)
+static const char *pointer(struct opr__crd_builder *b, const char *path)
 {
     if (!path || !*path) {
         return NULL;
@@ -315,7 +66,8 @@ static const char *pointer(struct builder *b, const char *path)
     return out;
 }
 
-static void build_subresources(struct builder *b, struct json_object *version, struct opr_kind *k)
+static void build_subresources(struct opr__crd_builder *b, struct json_object *version,
+                               struct opr_kind *k)
 {
     struct json_object *scale = opr_doc_at(version, "/subresources/scale");
     if (opr_doc_at(version, "/subresources/status")) {
@@ -329,7 +81,7 @@ static void build_subresources(struct builder *b, struct json_object *version, s
     }
 }
 
-static void build_columns(struct builder *b, struct json_object *version,
+static void build_columns(struct opr__crd_builder *b, struct json_object *version,
                           struct opr__kind_info *info)
 {
     struct json_object *list = json_object_object_get(version, "additionalPrinterColumns");
@@ -337,19 +89,19 @@ static void build_columns(struct builder *b, struct json_object *version,
     struct opr_schema_column *columns = opr_arena_alloc(b->arena, (n + 1) * sizeof(*columns));
     for (size_t i = 0; i < n; i++) {
         struct json_object *c = json_object_array_get_idx(list, i);
-        columns[i] =
-            (struct opr_schema_column){.name = text(b, opr_doc_str(c, "/name", "")),
-                                       .type = text(b, opr_doc_str(c, "/type", "string")),
-                                       .format = text(b, opr_doc_str(c, "/format", "")),
-                                       .description = text(b, opr_doc_str(c, "/description", "")),
-                                       .json_path = text(b, opr_doc_str(c, "/jsonPath", "")),
-                                       .priority = (int32_t)opr_doc_int(c, "/priority", 0)};
+        columns[i] = (struct opr_schema_column){
+            .name = opr__crd_text(b, opr_doc_str(c, "/name", "")),
+            .type = opr__crd_text(b, opr_doc_str(c, "/type", "string")),
+            .format = opr__crd_text(b, opr_doc_str(c, "/format", "")),
+            .description = opr__crd_text(b, opr_doc_str(c, "/description", "")),
+            .json_path = opr__crd_text(b, opr_doc_str(c, "/jsonPath", "")),
+            .priority = (int32_t)opr_doc_int(c, "/priority", 0)};
     }
     info->columns = columns;
     info->column_count = n;
 }
 
-static void build_selectable(struct builder *b, struct json_object *version,
+static void build_selectable(struct opr__crd_builder *b, struct json_object *version,
                              struct opr__kind_info *info)
 {
     struct json_object *list = json_object_object_get(version, "selectableFields");
@@ -357,25 +109,27 @@ static void build_selectable(struct builder *b, struct json_object *version,
     const char **out = opr_arena_alloc(b->arena, (n + 1) * sizeof(*out));
     for (size_t i = 0; i < n; i++) {
         const char *path = opr_doc_str(json_object_array_get_idx(list, i), "/jsonPath", "");
-        out[i] = text(b, path + (*path == '.'));
+        out[i] = opr__crd_text(b, path + (*path == '.'));
     }
     info->selectable = n ? out : NULL;
 }
 
-static void build_kind(struct builder *b, struct json_object *version, struct custom_kind *c)
+static void build_kind(struct opr__crd_builder *b, struct json_object *version,
+                       struct custom_kind *c)
 {
     struct json_object *spec = json_object_object_get(c->crd, "spec");
     const char *kind = opr_doc_str(spec, "/names/kind", "");
     const char *list_kind = opr_doc_str(spec, "/names/listKind", "");
     struct opr_kind *k = &c->kind;
-    k->group = text(b, opr_doc_str(spec, "/group", ""));
-    k->version = text(b, opr_doc_str(version, "/name", ""));
-    k->kind = text(b, kind);
-    k->list_kind = *list_kind ? text(b, list_kind) : opr_arena_printf(b->arena, "%sList", kind);
-    k->plural = text(b, opr_doc_str(spec, "/names/plural", ""));
-    k->singular = text(b, opr_doc_str(spec, "/names/singular", ""));
-    k->short_names = texts(b, opr_doc_at(spec, "/names/shortNames"));
-    k->categories = texts(b, opr_doc_at(spec, "/names/categories"));
+    k->group = opr__crd_text(b, opr_doc_str(spec, "/group", ""));
+    k->version = opr__crd_text(b, opr_doc_str(version, "/name", ""));
+    k->kind = opr__crd_text(b, kind);
+    k->list_kind =
+        *list_kind ? opr__crd_text(b, list_kind) : opr_arena_printf(b->arena, "%sList", kind);
+    k->plural = opr__crd_text(b, opr_doc_str(spec, "/names/plural", ""));
+    k->singular = opr__crd_text(b, opr_doc_str(spec, "/names/singular", ""));
+    k->short_names = opr__crd_texts(b, opr_doc_at(spec, "/names/shortNames"));
+    k->categories = opr__crd_texts(b, opr_doc_at(spec, "/names/categories"));
     k->is_namespaced = strcmp(opr_doc_str(spec, "/scope", ""), "Namespaced") == 0;
     k->is_custom = true;
     k->has_generation = true;
@@ -412,7 +166,7 @@ opr_status opr_kind_from_crd(struct json_object *crd, const char *version,
     c->refs = 1;
     c->arena = opr_arena_new();
     c->crd = copy;
-    struct builder b = {.arena = c->arena, .errors = errors};
+    struct opr__crd_builder b = {.arena = c->arena, .errors = errors};
     build_kind(&b, v, c);
     if (b.failed) {
         opr_kind_unref(&c->kind);

@@ -1,4 +1,5 @@
 #include "apiserver/schema/crd.h"
+
 #include "core/base/alloc.h"
 #include "core/base/buf.h"
 

@@ -1,4 +1,5 @@
 #include "apiserver/schema/build.h"
+
 #include "apiserver/schema/crd.h"
 #include "apiserver/schema/validate.h"
 #include "core/base/clock.h"

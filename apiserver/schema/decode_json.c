@@ -1,5 +1,6 @@
 #include "apiserver/schema/decode.h"
-#include "apiserver/schema/scan.h"
+
+#include "apiserver/schema/reader.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
@@ -9,21 +10,10 @@
 /* Go stops naming strict errors after this many. */
 #define STRICT_ERRORS_MAX 100
 
-struct reader {
-    struct opr__scan scan;
-    struct opr__slots slots;
-    struct opr_buf text;   /* the string being read */
-    struct opr_buf path;   /* "spec.containers[0].name", for strict errors */
-    struct opr_buf go;     /* "spec.containers.name", for type errors */
-    const char *go_struct; /* Go's name of the innermost struct; NULL: none */
-    struct opr_field_errors *errors;
-    int depth;
-};
-
-static opr_status read_value(struct reader *r, const struct opr_schema_type *t,
+static opr_status read_value(struct opr__reader *r, const struct opr_schema_type *t,
                              struct json_object **ret_value);
 
-static void strict_error(struct reader *r, const char *reason, const char *what,
+static void strict_error(struct opr__reader *r, const char *reason, const char *what,
                          struct opr_str member)
 {
     if (!r->errors || r->errors->count >= STRICT_ERRORS_MAX) {
@@ -52,43 +42,6 @@ static void path_add(struct opr_buf *b, struct opr_str name)
     opr_buf_add_str(b, name);
 }
 
-static const char *go_base_name(const char *go_name)
-{
-    const char *point = strrchr(go_name, '.');
-    return point ? point + 1 : go_name;
-}
-
-static opr_status type_error(struct reader *r, const char *what, struct opr_str detail,
-                             const struct opr_schema_type *t)
-{
-    if (t->node == OPR_NODE_QUANTITY) { /* reads its own text, whatever it is */
-        char unused[OPR__SCALAR_TEXT_MAX];
-        return opr__canonical_quantity(OPR_STR("x"), unused, r->scan.reterr);
-    }
-    const char *type = t->node == OPR_NODE_INTORSTR ? "int32" : t->go_name;
-    const char *gap = detail.len ? " " : "";
-    if (r->go_struct) {
-        return opr_error_set(
-            r->scan.reterr, OPR_E_INVALID,
-            "json: cannot unmarshal %s%s%.*s into Go struct field %s.%s of type %s", what, gap,
-            OPR_STR_ARG(detail), go_base_name(r->go_struct), r->go.data ? r->go.data : "", type);
-    }
-    return opr_error_set(r->scan.reterr, OPR_E_INVALID,
-                         "json: cannot unmarshal %s%s%.*s into Go value of type %s", what, gap,
-                         OPR_STR_ARG(detail), type);
-}
-
-static opr_status read_string(struct reader *r)
-{
-    opr_buf_clear(&r->text);
-    return opr__scan_string(&r->scan, &r->text);
-}
-
-static struct json_object *text_object(struct reader *r)
-{
-    return json_object_new_string_len(r->text.data ? r->text.data : "", (int)r->text.len);
-}
-
 /* What null stands for within a list or a map. */
 static struct json_object *null_item(const struct opr_schema_type *elem)
 {
@@ -96,7 +49,7 @@ static struct json_object *null_item(const struct opr_schema_type *elem)
 }
 
 /* A list, given what one item is. */
-static opr_status read_list(struct reader *r, const struct opr_schema_type *elem,
+static opr_status read_list(struct opr__reader *r, const struct opr_schema_type *elem,
                             struct json_object **ret_value)
 {
     struct json_object *list = json_object_new_array();
@@ -130,7 +83,7 @@ static opr_status read_list(struct reader *r, const struct opr_schema_type *elem
 }
 
 /* After "{" or a member: takes the name of the next member into r->text; *ret_more false at "}". */
-static opr_status next_member(struct reader *r, bool is_first, bool *ret_more)
+static opr_status next_member(struct opr__reader *r, bool is_first, bool *ret_more)
 {
     char c = opr__scan_peek(&r->scan);
     if (c == '}') {
@@ -145,7 +98,7 @@ static opr_status next_member(struct reader *r, bool is_first, bool *ret_more)
     if (c != '"') {
         return opr__scan_error(&r->scan, "looking for beginning of object key string");
     }
-    OPR_TRY(read_string(r));
+    OPR_TRY(opr__reader_string(r));
     *ret_more = true;
     return opr__scan_expect(&r->scan, ':', "after object key");
 }
@@ -161,7 +114,7 @@ static const struct opr_schema_type *member_type(const struct opr_schema_type *t
 }
 
 /* A map, or with t NULL or of a custom kind an object whose members stay as they are. */
-static opr_status read_map(struct reader *r, const struct opr_schema_type *t,
+static opr_status read_map(struct opr__reader *r, const struct opr_schema_type *t,
                            struct json_object *map)
 {
     r->scan.p++;
@@ -189,7 +142,7 @@ static opr_status read_map(struct reader *r, const struct opr_schema_type *t,
     }
 }
 
-static opr_status read_field(struct reader *r, const struct opr_schema_type *t, size_t base,
+static opr_status read_field(struct opr__reader *r, const struct opr_schema_type *t, size_t base,
                              const struct opr_type_field *f)
 {
     size_t path_len = r->path.len, go_len = r->go.len;
@@ -208,7 +161,7 @@ static opr_status read_field(struct reader *r, const struct opr_schema_type *t, 
     return st;
 }
 
-static opr_status read_fields(struct reader *r, const struct opr_schema_type *t, size_t base)
+static opr_status read_fields(struct opr__reader *r, const struct opr_schema_type *t, size_t base)
 {
     enum { SEEN_WORDS = 4 };
     uint64_t seen[SEEN_WORDS] = {0};
@@ -240,7 +193,7 @@ static opr_status read_fields(struct reader *r, const struct opr_schema_type *t,
     }
 }
 
-static opr_status read_object(struct reader *r, const struct opr_schema_type *t,
+static opr_status read_object(struct opr__reader *r, const struct opr_schema_type *t,
                               struct json_object **ret_value)
 {
     if (t && t->node == OPR_NODE_OBJECT && !(t->flags & OPR_SCHEMA_CUSTOM)) {
@@ -264,114 +217,6 @@ static opr_status read_object(struct reader *r, const struct opr_schema_type *t,
     return OPR_OK;
 }
 
-static bool wants(const struct opr_schema_type *t, char c)
-{
-    switch ((enum opr_node)t->node) {
-    case OPR_NODE_ANY:
-    case OPR_NODE_RAW:
-    case OPR_NODE_FIELDSV1:
-        return true;
-    case OPR_NODE_OBJECT:
-    case OPR_NODE_MAP:
-        return c == '{';
-    case OPR_NODE_LIST:
-    case OPR_NODE_WRAPPED:
-        return c == '[';
-    case OPR_NODE_BOOL:
-        return c == 't';
-    case OPR_NODE_INT32:
-    case OPR_NODE_INT64:
-    case OPR_NODE_DOUBLE:
-        return c == '0';
-    case OPR_NODE_STRING:
-    case OPR_NODE_BYTES:
-    case OPR_NODE_TIME:
-    case OPR_NODE_MICROTIME:
-        return c == '"';
-    case OPR_NODE_QUANTITY:
-    case OPR_NODE_INTORSTR:
-        return c == '"' || c == '0';
-    case OPR_NODE_PROPS_OR_BOOL:
-        return c == '{' || c == 't';
-    case OPR_NODE_PROPS_OR_ARRAY:
-    case OPR_NODE_PROPS_OR_STRINGS:
-        return c == '{' || c == '[';
-    }
-    return false;
-}
-
-static opr_status read_integer(struct reader *r, const struct opr_schema_type *t,
-                               struct opr_str text, struct json_object **ret_value)
-{
-    int64_t v;
-    bool is_narrow = t->node != OPR_NODE_INT64;
-    if (opr_str_to_i64(text, &v) != OPR_OK || (is_narrow && (v > INT32_MAX || v < INT32_MIN))) {
-        return type_error(r, "number", text, t);
-    }
-    *ret_value = json_object_new_int64(v);
-    return OPR_OK;
-}
-
-static opr_status read_number(struct reader *r, const struct opr_schema_type *t,
-                              struct json_object **ret_value)
-{
-    struct opr_str text;
-    OPR_TRY(opr__scan_number(&r->scan, &text));
-    if (t &&
-        (t->node == OPR_NODE_INT32 || t->node == OPR_NODE_INT64 || t->node == OPR_NODE_INTORSTR)) {
-        return read_integer(r, t, text, ret_value);
-    }
-    if (t && t->node == OPR_NODE_QUANTITY) {
-        char canonical[OPR__SCALAR_TEXT_MAX];
-        OPR_TRY(opr__canonical_quantity(text, canonical, r->scan.reterr));
-        *ret_value = json_object_new_string(canonical);
-        return OPR_OK;
-    }
-    int64_t v;
-    if (opr_str_to_i64(text, &v) == OPR_OK && !(t && t->node == OPR_NODE_DOUBLE)) {
-        *ret_value = json_object_new_int64(v);
-        return OPR_OK;
-    }
-    char *copy = opr_xstrndup(text.ptr, text.len);
-    *ret_value = json_object_new_double_s(strtod(copy, NULL), copy);
-    opr_free(copy);
-    return OPR_OK;
-}
-
-static opr_status read_text(struct reader *r, const struct opr_schema_type *t,
-                            struct json_object **ret_value)
-{
-    OPR_TRY(read_string(r));
-    char canonical[OPR__SCALAR_TEXT_MAX];
-    struct opr_str text = opr_buf_str(&r->text);
-    uint8_t node = t ? t->node : (uint8_t)OPR_NODE_ANY;
-    if (node == OPR_NODE_QUANTITY) {
-        OPR_TRY(opr__canonical_quantity(opr_str_trim(text), canonical, r->scan.reterr));
-        *ret_value = json_object_new_string(canonical);
-        return OPR_OK;
-    }
-    if (node == OPR_NODE_TIME || node == OPR_NODE_MICROTIME) {
-        bool is_micro = node == OPR_NODE_MICROTIME;
-        OPR_TRY(opr__canonical_time(text, is_micro, canonical, r->scan.reterr));
-        *ret_value = json_object_new_string(canonical);
-        return OPR_OK;
-    }
-    if (node == OPR_NODE_BYTES) {
-        struct opr_buf bytes = {0};
-        opr_status st = opr_buf_unbase64(&bytes, text);
-        opr_buf_fini(&bytes);
-        if (st != OPR_OK) {
-            return opr_error_set(r->scan.reterr, OPR_E_INVALID,
-                                 "illegal base64 data at input byte %zu",
-                                 strspn(text.ptr ? text.ptr : "",
-                                        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                        "0123456789+/"));
-        }
-    }
-    *ret_value = text_object(r);
-    return OPR_OK;
-}
-
 /* The type that a union's object or list has. */
 static const struct opr_schema_type *chosen(const struct opr_schema_type *t, char c)
 {
@@ -381,7 +226,7 @@ static const struct opr_schema_type *chosen(const struct opr_schema_type *t, cha
     return c == '{' ? t->elem : NULL;
 }
 
-static opr_status read_array(struct reader *r, const struct opr_schema_type *t,
+static opr_status read_array(struct opr__reader *r, const struct opr_schema_type *t,
                              struct json_object **ret_value)
 {
     if (t && t->node == OPR_NODE_PROPS_OR_ARRAY) {
@@ -391,14 +236,14 @@ static opr_status read_array(struct reader *r, const struct opr_schema_type *t,
     return read_list(r, is_list ? t->elem : NULL, ret_value);
 }
 
-static opr_status wrong_type(struct reader *r, char c, const struct opr_schema_type *t)
+static opr_status wrong_type(struct opr__reader *r, char c, const struct opr_schema_type *t)
 {
     const char *what = c == '{'   ? "object"
                        : c == '[' ? "array"
                        : c == '"' ? "string"
                        : c == 't' ? "bool"
                                   : "number";
-    return type_error(r, what, opr_str_n("", 0), t);
+    return opr__reader_type_error(r, what, opr_str_n("", 0), t);
 }
 
 /* Which sort of value begins with this character: { [ " t (true, false) n (null) 0 (number). */
@@ -410,7 +255,7 @@ static char sort_of(char c)
     return c == '-' || (c >= '0' && c <= '9') ? '0' : c;
 }
 
-static opr_status read_value(struct reader *r, const struct opr_schema_type *t,
+static opr_status read_value(struct opr__reader *r, const struct opr_schema_type *t,
                              struct json_object **ret_value)
 {
     char c = opr__scan_peek(&r->scan), sort = sort_of(c);
@@ -422,7 +267,7 @@ static opr_status read_value(struct reader *r, const struct opr_schema_type *t,
         return opr__scan_word(&r->scan, "null");
     }
     bool is_custom = t && (t->flags & OPR_SCHEMA_CUSTOM);
-    if (t && !is_custom && !wants(t, sort)) {
+    if (t && !is_custom && !opr__reader_wants(t, sort)) {
         return wrong_type(r, sort, t);
     }
     if (is_custom && sort != '{' && sort != '[') {
@@ -438,12 +283,12 @@ static opr_status read_value(struct reader *r, const struct opr_schema_type *t,
     } else if (sort == '[') {
         st = read_array(r, t, ret_value);
     } else if (sort == '"') {
-        st = read_text(r, t, ret_value);
+        st = opr__reader_text(r, t, ret_value);
     } else if (sort == 't') {
         st = opr__scan_word(&r->scan, c == 't' ? "true" : "false");
         *ret_value = st == OPR_OK ? json_object_new_boolean(c == 't') : NULL;
     } else {
-        st = read_number(r, t, ret_value);
+        st = opr__reader_number(r, t, ret_value);
     }
     r->depth--;
     return st;
@@ -467,7 +312,7 @@ static opr_status decode(const struct opr_schema_type *type, struct opr_str text
                          struct json_object **ret_doc, struct opr_field_errors *errors,
                          struct opr_error *reterr)
 {
-    struct reader r = {.scan = {text.ptr, text.ptr + text.len, reterr}, .errors = errors};
+    struct opr__reader r = {.scan = {text.ptr, text.ptr + text.len, reterr}, .errors = errors};
     struct json_object *doc = NULL;
     opr_status st = read_value(&r, type, &doc);
     if (st == OPR_OK) {

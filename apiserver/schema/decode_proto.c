@@ -1,4 +1,5 @@
 #include "apiserver/schema/decode.h"
+
 #include "apiserver/schema/wire.h"
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
@@ -213,7 +214,7 @@ static opr_status read_single(const struct opr__wire *w, const struct opr_schema
                               struct json_object **ret_value)
 {
     return f->type == OPR__WIRE_BYTES ? read_bytes(w, t, f->bytes, slots, ret_value)
-                                 : read_number(w, t, f, ret_value);
+                                      : read_number(w, t, f, ret_value);
 }
 
 /* Packed numbers: many in one length-delimited field. */

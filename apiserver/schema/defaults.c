@@ -1,4 +1,5 @@
 #include "apiserver/schema/build.h"
+
 #include "apiserver/schema/crd.h"
 #include "core/base/str.h"
 

@@ -1,4 +1,5 @@
 #include "apiserver/schema/build.h"
+
 #include "apiserver/schema/hooks.h"
 #include "core/base/buf.h"
 #include "core/base/str.h"

@@ -1,4 +1,5 @@
 #include "apiserver/schema/hooks.h"
+
 #include "core/base/alloc.h"
 #include "core/json/doc.h"
 

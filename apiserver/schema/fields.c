@@ -1,4 +1,5 @@
 #include "apiserver/schema/table.h"
+
 #include "core/base/str.h"
 #include "core/json/node.h"
 

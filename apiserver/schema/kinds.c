@@ -1,4 +1,5 @@
 #include "apiserver/schema/table.h"
+
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 

@@ -1,4 +1,5 @@
 #include "apiserver/schema/build.h"
+
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/str.h"
@@ -82,53 +83,77 @@ static __int128 scale(struct opr_str digits, int pow10, int pow2)
     return v > QUANTITY_MAX ? QUANTITY_MAX : v;
 }
 
-static opr_status parse_quantity(struct opr_str text, struct quantity *ret_q,
-                                 struct opr_error *reterr)
-{
+/* The digits before the suffix, without the point and leading zeros. */
+struct mantissa {
     char digits[64];
-    size_t count = 0, i = 0;
-    int after_point = 0;
-    bool is_negative = false, has_point = false, has_digit = false;
+    size_t count;
+    int after_point;
+    bool is_negative, has_digit, is_too_long;
+};
+
+/* Takes the sign and the digits; returns what is left. */
+static struct opr_str read_mantissa(struct opr_str text, struct mantissa *m)
+{
+    size_t i = 0;
+    bool has_point = false;
+    *m = (struct mantissa){0};
     if (text.len && (text.ptr[0] == '+' || text.ptr[0] == '-')) {
-        is_negative = text.ptr[i++] == '-';
+        m->is_negative = text.ptr[i++] == '-';
     }
     for (; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '.' && !has_point) {
             has_point = true;
-        } else if (isdigit((unsigned char)c)) {
-            has_digit = true;
-            if (c == '0' && count == 0) {
-                after_point += has_point;
-                continue;
-            }
-            if (count == sizeof(digits)) {
-                return opr_error_set(reterr, OPR_E_LIMIT, "%s", QUANTITY_SYNTAX);
-            }
-            digits[count++] = c;
-            after_point += has_point;
-        } else {
+            continue;
+        }
+        if (!isdigit((unsigned char)c)) {
             break;
         }
+        m->has_digit = true;
+        m->after_point += has_point;
+        if (c == '0' && m->count == 0) {
+            continue;
+        }
+        if (m->count == sizeof(m->digits)) {
+            m->is_too_long = true;
+            break;
+        }
+        m->digits[m->count++] = c;
     }
-    struct opr_str suffix = {text.ptr + i, text.len - i};
-    size_t j = 0;
-    while (j < suffix.len && strchr("eEinumkKMGTP", suffix.ptr[j])) {
-        j++;
+    return opr_str_n(text.ptr + i, text.len - i);
+}
+
+/* [eEinumkKMGTP]*[-+]?[0-9]* */
+static bool looks_like_suffix(struct opr_str s)
+{
+    size_t i = 0;
+    while (i < s.len && s.ptr[i] && strchr("eEinumkKMGTP", s.ptr[i])) {
+        i++;
     }
-    j += j < suffix.len && (suffix.ptr[j] == '+' || suffix.ptr[j] == '-');
-    while (j < suffix.len && isdigit((unsigned char)suffix.ptr[j])) {
-        j++;
+    i += i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-');
+    while (i < s.len && isdigit((unsigned char)s.ptr[i])) {
+        i++;
     }
-    if (!has_digit || j != suffix.len) {
+    return i == s.len;
+}
+
+static opr_status parse_quantity(struct opr_str text, struct quantity *ret_q,
+                                 struct opr_error *reterr)
+{
+    struct mantissa m;
+    struct opr_str suffix = read_mantissa(text, &m);
+    int pow10, pow2;
+    if (m.is_too_long) {
+        return opr_error_set(reterr, OPR_E_LIMIT, "%s", QUANTITY_SYNTAX);
+    }
+    if (!m.has_digit || !looks_like_suffix(suffix)) {
         return opr_error_set(reterr, OPR_E_INVALID, "%s", QUANTITY_SYNTAX);
     }
-    int pow10, pow2;
     if (!parse_suffix(suffix, &ret_q->format, &pow10, &pow2)) {
         return opr_error_set(reterr, OPR_E_INVALID, "%s", QUANTITY_SUFFIX);
     }
-    ret_q->nano = scale(opr_str_n(digits, count), pow10 - after_point, pow2);
-    if (is_negative) {
+    ret_q->nano = scale(opr_str_n(m.digits, m.count), pow10 - m.after_point, pow2);
+    if (m.is_negative) {
         ret_q->nano = -ret_q->nano;
     }
     return OPR_OK;

@@ -1,4 +1,5 @@
 #include "apiserver/schema/table.h"
+
 #include "apiserver/schema/validate.h"
 #include "core/base/alloc.h"
 
@@ -269,13 +270,10 @@ static opr_status merge_member(struct merge *m, const struct opr_schema_type *t,
     if (is_map && json_object_is_type(before, json_type_object) && !is_replaced) {
         return merge_map(m, value_type(t, name), before, patch);
     }
-    if (json_object_is_type(patch, json_type_array) && f && (f->flags & OPR_FIELD_PATCH_MERGE) &&
-        f->type->node == OPR_NODE_LIST) {
-        struct json_object *empty = json_object_new_array();
-        bool has_list = json_object_is_type(before, json_type_array);
-        opr_status st = merge_list(m, f, has_list ? before : empty, patch, &value);
-        json_object_put(empty);
-        OPR_TRY(st);
+    bool is_list =
+        json_object_is_type(patch, json_type_array) && json_object_is_type(before, json_type_array);
+    if (is_list && f && (f->flags & OPR_FIELD_PATCH_MERGE) && f->type->node == OPR_NODE_LIST) {
+        OPR_TRY(merge_list(m, f, before, patch, &value));
     } else {
         value = fresh_value(patch);
     }

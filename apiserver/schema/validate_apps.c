@@ -1,4 +1,5 @@
 #include "apiserver/schema/validate.h"
+
 #include "core/api/selector.h"
 
 #include <stdlib.h>

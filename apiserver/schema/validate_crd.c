@@ -1,4 +1,5 @@
 #include "apiserver/schema/crd.h"
+
 #include "apiserver/schema/validate.h"
 
 /* The names of a CRD: plural and singular are labels, kinds are labels but for case. */

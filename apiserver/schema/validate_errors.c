@@ -1,4 +1,5 @@
 #include "apiserver/schema/validate.h"
+
 #include "core/base/buf.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 #include "apiserver/schema/build.h"
+
 #include "apiserver/schema/validate.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
@@ -216,16 +217,46 @@ static void check_metric_target(struct opr_field_errors *e, const struct opr__pa
     }
 }
 
+struct metric_source {
+    const char *type, *member;
+    bool is_resource;
+};
+static const struct metric_source SOURCES[] = {
+    {"ContainerResource", "containerResource", true},
+    {"External", "external", false},
+    {"Object", "object", false},
+    {"Pods", "pods", false},
+    {"Resource", "resource", true},
+};
+
+static void check_source(struct opr_field_errors *e, const struct opr__path *p,
+                         const struct metric_source *s, struct json_object *source)
+{
+    struct json_object *target = opr__get(source, "target");
+    const struct opr__path *in = OPR__IN(p, "target");
+    if (s->is_resource && !opr__has_text(source, "name")) {
+        opr__required(e, OPR__IN(p, "name"), "must specify a resource name");
+    }
+    if (strcmp(s->type, "ContainerResource") == 0 && !opr__has_text(source, "container")) {
+        opr__required(e, OPR__IN(p, "container"), "must specify a container");
+    }
+    if (!s->is_resource && !*opr_doc_str(source, "/metric/name", "")) {
+        opr__required(e, OPR__IN(OPR__IN(p, "metric"), "name"), "must specify a metric name");
+    }
+    check_metric_target(e, in, target);
+    if (s->is_resource && !opr__get(target, "averageUtilization") &&
+        !opr__get(target, "averageValue")) {
+        opr__required(e, OPR__IN(in, "averageUtilization"),
+                      "must set either a target raw value or a target utilization");
+    } else if (strcmp(s->type, "Pods") == 0 && !opr__get(target, "averageValue")) {
+        opr__required(e, OPR__IN(in, "averageValue"),
+                      "must specify a positive target averageValue");
+    }
+}
+
 static void check_metric(struct opr_field_errors *e, const struct opr__path *p,
                          struct json_object *metric)
 {
-    static const struct {
-        const char *type, *member, *named;
-    } sources[] = {{"ContainerResource", "containerResource", "container"},
-                   {"External", "external", NULL},
-                   {"Object", "object", NULL},
-                   {"Pods", "pods", NULL},
-                   {"Resource", "resource", NULL}};
     static const char *const types[] = {"ContainerResource", "External", "Object", "Pods",
                                         "Resource",          NULL};
     const char *type = opr__text(metric, "type");
@@ -234,41 +265,17 @@ static void check_metric(struct opr_field_errors *e, const struct opr__path *p,
         return;
     }
     opr__check_enum(e, p, metric, "type", types);
-    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-        struct json_object *source = opr__get(metric, sources[i].member);
-        const struct opr__path *at = OPR__IN(p, sources[i].member);
-        bool is_named = strcmp(type, sources[i].type) == 0;
+    for (size_t i = 0; i < sizeof(SOURCES) / sizeof(SOURCES[0]); i++) {
+        struct json_object *source = opr__get(metric, SOURCES[i].member);
+        const struct opr__path *at = OPR__IN(p, SOURCES[i].member);
+        bool is_named = strcmp(type, SOURCES[i].type) == 0;
         if (is_named && !source) {
-            opr__required(e, at,
-                          opr_arena_printf(e->arena,
-                                           "must populate information for the given metric "
-                                           "source"));
+            opr__required(e, at, "must populate information for the given metric source");
         } else if (!is_named && source) {
             opr__forbidden(e, at, "must populate the given metric source only");
         }
-        if (!source) {
-            continue;
-        }
-        bool is_resource = i == 0 || i == 4;
-        if (is_resource && !opr__has_text(source, "name")) {
-            opr__required(e, OPR__IN(at, "name"), "must specify a resource name");
-        }
-        if (sources[i].named && !opr__has_text(source, sources[i].named)) {
-            opr__required(e, OPR__IN(at, sources[i].named), "must specify a container");
-        }
-        if (!is_resource && !*opr_doc_str(source, "/metric/name", "")) {
-            opr__required(e, OPR__IN(OPR__IN(at, "metric"), "name"), "must specify a metric name");
-        }
-        struct json_object *target = opr__get(source, "target");
-        const struct opr__path *in = OPR__IN(at, "target");
-        check_metric_target(e, in, target);
-        if (is_resource && !opr__get(target, "averageUtilization") &&
-            !opr__get(target, "averageValue")) {
-            opr__required(e, OPR__IN(in, "averageUtilization"),
-                          "must set either a target raw value or a target utilization");
-        } else if (i == 3 && !opr__get(target, "averageValue")) {
-            opr__required(e, OPR__IN(in, "averageValue"),
-                          "must specify a positive target averageValue");
+        if (source) {
+            check_source(e, at, &SOURCES[i], source);
         }
     }
 }

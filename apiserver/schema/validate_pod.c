@@ -1,4 +1,5 @@
 #include "apiserver/schema/build.h"
+
 #include "apiserver/schema/validate.h"
 
 void opr__validate_tolerations(struct opr_field_errors *e, const struct opr__path *p,

@@ -69,7 +69,7 @@ static void check_probe(struct opr_field_errors *e, const struct opr__path *cont
 }
 
 void opr__validate_probes(struct opr_field_errors *e, const struct opr__path *p,
-                         struct json_object *c)
+                          struct json_object *c)
 {
     static const char *const hooks[] = {"postStart", "preStop"};
     struct json_object *lifecycle = opr__get(c, "lifecycle");

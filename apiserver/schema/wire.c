@@ -76,7 +76,8 @@ struct opr__wire opr__wire_of(const struct opr__wire *outer, struct opr_str byte
     return (struct opr__wire){p, p + bytes.len, outer->reterr, outer->depth + 1};
 }
 
-opr_status opr__wire_small(const struct opr__wire *outer, struct opr_str bytes, struct opr__small *m)
+opr_status opr__wire_small(const struct opr__wire *outer, struct opr_str bytes,
+                           struct opr__small *m)
 {
     struct opr__wire w = opr__wire_of(outer, bytes);
     struct opr__wire_field f;

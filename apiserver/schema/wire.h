@@ -9,12 +9,7 @@
 extern "C" {
 #endif
 
-enum {
-    OPR__WIRE_VARINT = 0,
-    OPR__WIRE_FIXED64 = 1,
-    OPR__WIRE_BYTES = 2,
-    OPR__WIRE_FIXED32 = 5
-};
+enum { OPR__WIRE_VARINT = 0, OPR__WIRE_FIXED64 = 1, OPR__WIRE_BYTES = 2, OPR__WIRE_FIXED32 = 5 };
 
 struct opr__wire {
     const uint8_t *p, *end;   /* borrowed */

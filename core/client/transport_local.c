@@ -277,7 +277,9 @@ static void start(struct local_stream *st)
 {
     st->is_started = true;
     st->owner->handler->handle(st->owner->handler, &st->req, &st->res);
-    st->handler.on_header(st->arg, st->res.status);
+    if (st->handler.on_header) {
+        st->handler.on_header(st->arg, st->res.status);
+    }
     if (!st->is_closed && st->res.source) {
         st->res.source->attach(st->res.source, &st->waker);
     }

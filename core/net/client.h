@@ -60,7 +60,7 @@ void opr_session_cancel(struct opr_session *s); /* any thread: the running call 
 /* Loop: a response read as it comes. Calls back on the loop thread, never from inside open. */
 struct opr_stream;
 struct opr_stream_handler {
-    void (*on_header)(void *arg, int status);
+    void (*on_header)(void *arg, int status); /* may be NULL */
     void (*on_data)(void *arg, struct opr_str data);
     /* Last call: OPR_OK where the server ended it. The stream is freed after it returns. */
     void (*on_end)(void *arg, opr_status st, const struct opr_error *err);

@@ -196,7 +196,9 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *arg)
             (void)opr__endpoint_token_refused(st->owner->endpoint,
                                               st->easy.token_number); /* for the next stream */
         }
-        st->handler.on_header(st->arg, (int)status);
+        if (st->handler.on_header) {
+            st->handler.on_header(st->arg, (int)status);
+        }
     }
     return len;
 }

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from cluster import OPERON, Cluster  # noqa: E402
+from cluster import OPERON, Cluster, wait_for  # noqa: E402
 
 
 class Program(unittest.TestCase):
@@ -47,6 +47,36 @@ class Program(unittest.TestCase):
             done = subprocess.run([OPERON, *words], capture_output=True, text=True)
             self.assertNotEqual(0, done.returncode, words)
             self.assertIn(near, done.stderr)
+
+    def test_own_client(self):
+        """apply, get with a watch, logs, scale and delete by the program's own client."""
+        c = Cluster(1)
+        pod = ("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {terminationGracePeriodSeconds: 1, "
+               "containers: [{name: c, image: operon.local/host, command: [sh, -c, 'echo one; echo two; sleep 60']}]}\n")
+        try:
+            c.up()
+            watch = subprocess.Popen([OPERON, "get", "pods", "-w", "--dir", c.dir], stdout=subprocess.PIPE,
+                                     text=True)
+            self.assertIn("created", c.operon("apply", "-f", "-", text=pod))
+            self.assertIn("unchanged", c.operon("apply", "-f", "-", text=pod))
+            wait_for("running", 10, lambda: "Running" in c.operon("get", "pods"))
+            wait_for("log", 5, lambda: c.operon("logs", "p") == "one\ntwo\n")
+            follow = subprocess.Popen([OPERON, "logs", "-f", "p", "--dir", c.dir], stdout=subprocess.PIPE,
+                                      text=True)
+            self.assertEqual("one\n", follow.stdout.readline())
+            follow.terminate()
+            follow.communicate()
+            self.assertIn("p", c.operon("get", "pods", "-o", "name"))
+            self.assertIn("kind: Pod", c.operon("get", "pod", "p", "-o", "yaml"))
+            self.assertIn("deleted", c.operon("delete", "pod", "p"))
+            wait_for("gone", 10, lambda: c.get("pods")["items"] == [])
+            watch.terminate()
+            seen, _ = watch.communicate()
+            self.assertIn("NAME", seen)
+            self.assertIn("Running", seen)
+            self.assertIn("not found", self.fails(c, "logs", "nothere"))
+        finally:
+            c.down()
 
     def test_help_of_every_command(self):
         listing = subprocess.run([OPERON, "--help"], capture_output=True, text=True).stdout
