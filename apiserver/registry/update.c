@@ -57,6 +57,9 @@ static struct json_object *merge_sides(struct opr_req *r, struct json_object *do
     if (has_status) {
         copy_member(merged, old, "/status");
     }
+    if (opr_kind_is(r->kind, "", "namespaces")) {
+        copy_member(merged, old, "/spec"); /* only the finalize subresource changes it */
+    }
     return merged;
 }
 
