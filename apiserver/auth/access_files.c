@@ -23,8 +23,7 @@ opr_status opr_apiserver_kubeconfig(struct opr_apiserver *s, const char *path,
     struct opr_pki_request request = {
         .common_name = user, .organizations = groups, .valid_days = LEAF_DAYS};
     struct opr_buf cert = {0}, key = {0}, text = {0};
-    opr_status st =
-        opr_pki_issue(&request, s->pki.ca_cert, s->pki.ca_key, &cert, &key, reterr);
+    opr_status st = opr_pki_issue(&request, s->pki.ca_cert, s->pki.ca_key, &cert, &key, reterr);
     if (st == OPR_OK) {
         opr_buf_printf(&text,
                        "apiVersion: v1\nkind: Config\nclusters:\n- name: operon\n  cluster:\n"
@@ -73,8 +72,7 @@ opr_status opr_apiserver_node_files(struct opr_apiserver *s, const char *dir, co
     snprintf(user, sizeof user, "system:node:%s", node);
     snprintf(path, sizeof path, "%s/kubeconfig", dir);
     OPR_TRY(opr_apiserver_kubeconfig(s, path, server_url, user, groups, reterr));
-    opr_status st =
-        opr_pki_issue(&request, s->pki.ca_cert, s->pki.ca_key, &cert, &key, reterr);
+    opr_status st = opr_pki_issue(&request, s->pki.ca_cert, s->pki.ca_key, &cert, &key, reterr);
     if (st == OPR_OK) {
         st = write_file(dir, "tls.crt", cert.data, reterr);
     }

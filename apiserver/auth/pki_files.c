@@ -88,13 +88,16 @@ opr_status opr_pki_files_open(struct opr_pki_files *p, const char *dir, const ch
         at = folder;
         OPR_TRY(opr_fs_mkdirs(at, 0700, reterr));
     }
-    const char *dns[] = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                         "kubernetes.default.svc.cluster.local", NULL};
+    const char *dns[] = {"localhost",
+                         "kubernetes",
+                         "kubernetes.default",
+                         "kubernetes.default.svc",
+                         "kubernetes.default.svc.cluster.local",
+                         NULL};
     const char *ips[] = {"127.0.0.1", service_ip, strcmp(address, "127.0.0.1") ? address : NULL,
                          NULL};
     const char *masters[] = {"system:masters", NULL};
-    struct opr_pki_request ca = {
-        .common_name = "operon-ca", .is_ca = true, .valid_days = CA_DAYS};
+    struct opr_pki_request ca = {.common_name = "operon-ca", .is_ca = true, .valid_days = CA_DAYS};
     struct opr_pki_request server = {.common_name = "kube-apiserver",
                                      .dns_names = dns,
                                      .ip_addresses = ips,

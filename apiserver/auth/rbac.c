@@ -208,15 +208,15 @@ opr_status opr_authorize(struct opr_req *r)
         return OPR_OK;
     }
     if (!r->plural) {
-        return opr_api_fail(r, 403, "Forbidden",
-                            "forbidden: User \"%s\" cannot %s path \"%s\"", r->user.name, r->verb,
-                            access.path);
+        return opr_api_fail(r, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"",
+                            r->user.name, r->verb, access.path);
     }
     const char *scope = r->ns ? opr_arena_printf(r->arena, "in the namespace \"%s\"", r->ns)
                               : "at the cluster scope";
     const char *sub = r->sub ? opr_arena_printf(r->arena, "/%s", r->sub) : "";
     const char *name = r->name ? opr_arena_printf(r->arena, " \"%s\"", r->name) : "";
-    const char *qualified = *group ? opr_arena_printf(r->arena, "%s.%s", r->plural, group) : r->plural;
+    const char *qualified =
+        *group ? opr_arena_printf(r->arena, "%s.%s", r->plural, group) : r->plural;
     return opr_api_refuse(r, 403, "Forbidden",
                           "%s%s is forbidden: User \"%s\" cannot %s resource \"%s%s\" in API group "
                           "\"%s\" %s",

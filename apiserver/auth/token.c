@@ -1,5 +1,5 @@
-/* ServiceAccount tokens: JWTs signed with ES256 (RFC 7519, RFC 7518 3.4), checked against the account
- * that they name. */
+/* ServiceAccount tokens: JWTs signed with ES256 (RFC 7519, RFC 7518 3.4), checked against the
+ * account that they name. */
 #include "apiserver/registry/api.h"
 
 #include "core/api/meta.h"
@@ -66,7 +66,8 @@ opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a,
     const char *claims = opr_arena_printf(
         a,
         "{\"aud\":%s,\"exp\":%lld,\"iat\":%lld,\"iss\":\"" ISSUER "\",\"jti\":\"%s\","
-        "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%s\"}},"
+        "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%"
+        "s\"}},"
         "\"nbf\":%lld,\"sub\":\"system:serviceaccount:%s:%s\"}",
         audience_list(a, c->audiences && c->audiences[0] ? c->audiences : own),
         (long long)(now + c->seconds), (long long)now, id, c->ns, c->name, c->uid, (long long)now,
@@ -90,13 +91,12 @@ static struct opr_obj *checked_claims(struct opr_apiserver *s, struct opr_str to
     if (first && first != last) {
         struct opr_str data = opr_str_n(token.ptr, (size_t)(last - token.ptr));
         struct opr_str tail = opr_str_n(last + 1, (size_t)(token.ptr + token.len - last - 1));
-        bool is_good =
-            from_base64url(&signature, tail) && signature.len == 64 &&
-            from_base64url(&header, opr_str_n(token.ptr, (size_t)(first - token.ptr))) &&
-            opr_json_parse(opr_buf_str(&header), &head, NULL) == OPR_OK &&
-            strcmp(opr_json_str(head, "/alg", ""), "ES256") == 0 &&
-            opr_pki_es256_verify(s->pki.sa_key, data, (const uint8_t *)signature.data) &&
-            from_base64url(&claims, opr_str_n(first + 1, (size_t)(last - first - 1)));
+        bool is_good = from_base64url(&signature, tail) && signature.len == 64 &&
+                       from_base64url(&header, opr_str_n(token.ptr, (size_t)(first - token.ptr))) &&
+                       opr_json_parse(opr_buf_str(&header), &head, NULL) == OPR_OK &&
+                       strcmp(opr_json_str(head, "/alg", ""), "ES256") == 0 &&
+                       opr_pki_es256_verify(s->pki.sa_key, data, (const uint8_t *)signature.data) &&
+                       from_base64url(&claims, opr_str_n(first + 1, (size_t)(last - first - 1)));
         if (is_good && opr_json_parse(opr_buf_str(&claims), &obj, NULL) != OPR_OK) {
             obj = NULL;
         }
@@ -140,8 +140,7 @@ opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct
     const char *name = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/serviceaccount/name", "")));
     const char *uid = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/serviceaccount/uid", "")));
     bool is_good = claims && strcmp(opr_json_str(claims, "/iss", ""), ISSUER) == 0 &&
-                   is_for_us(claims) &&
-                   opr_json_int(claims, "/exp", 0) > now &&
+                   is_for_us(claims) && opr_json_int(claims, "/exp", 0) > now &&
                    opr_json_int(claims, "/nbf", INT64_MAX) <= now + 60 &&
                    is_account_there(s, a, ns, name, uid);
     opr_json_unref(claims);

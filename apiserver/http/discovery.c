@@ -34,8 +34,7 @@ static struct json_object *verbs(const char *text)
 
 static const char *verbs_of(const struct opr_kind *k)
 {
-    return k->is_virtual ? "create"
-                         : "create delete deletecollection get list patch update watch";
+    return k->is_virtual ? "create" : "create delete deletecollection get list patch update watch";
 }
 
 /* Kinds that are answers only (Scale, DeleteOptions, Status) have no resource of their own. */
@@ -104,7 +103,8 @@ static void serve_version(struct opr_req *r, struct opr_str group, struct opr_st
     bool is_found = opr_samples_handles(group);
     for (size_t i = 0; i < count; i++) {
         const struct opr_kind *k = all[i];
-        if (!opr_str_is(group, k->group) || !opr_str_is(version, k->version) || !opr_kind_is_served(k)) {
+        if (!opr_str_is(group, k->group) || !opr_str_is(version, k->version) ||
+            !opr_kind_is_served(k)) {
             continue;
         }
         is_found = true;
@@ -322,8 +322,7 @@ static void serve_aggregated(struct opr_req *r, bool is_core)
     }
     opr_http_response_header(r->res, "Content-Type", OPR_STR(AGGREGATED));
     opr_http_response_header(r->res, "Vary", OPR_STR("Accept"));
-    opr_http_response_header(r->res, "ETag",
-                             opr_str_of(opr_arena_dup(r->arena, opr_str_of(tag))));
+    opr_http_response_header(r->res, "ETag", opr_str_of(opr_arena_dup(r->arena, opr_str_of(tag))));
 }
 
 /* True where the first acceptable form is the aggregated v2. */

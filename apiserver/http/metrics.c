@@ -42,8 +42,8 @@ void opr_metrics_count(struct opr_metrics *m, const struct opr_req *r, uint64_t 
     int len = snprintf(labels, sizeof labels,
                        "code=\"%d\",group=\"%.*s\",resource=\"%s\",subresource=\"%s\",verb=\"%s\"",
                        r->res->status, is_known ? (int)r->group.len : 0, r->group.ptr,
-                       is_known ? r->plural : "", is_known && r->sub && r->res->status < 300 ? r->sub : "",
-                       r->verb);
+                       is_known ? r->plural : "",
+                       is_known && r->sub && r->res->status < 300 ? r->sub : "", r->verb);
     struct opr_str key = opr_str_n(labels, len < (int)sizeof labels ? (size_t)len : 0);
     pthread_mutex_lock(&m->lock);
     struct counter *c = opr_map_get(m->counters, key);

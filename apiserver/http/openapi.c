@@ -89,15 +89,14 @@ static void serve_index(struct opr_req *r)
     json_object_object_add(d, "paths", paths);
     for (size_t i = 0; i < count; i++) {
         const char *path = path_of(r->arena, all[i]);
-        if (!opr_kind_is_served(all[i]) ||
-            json_object_object_get_ex(paths, path, NULL)) {
+        if (!opr_kind_is_served(all[i]) || json_object_object_get_ex(paths, path, NULL)) {
             continue;
         }
         struct json_object *entry = json_object_new_object();
-        json_object_object_add(entry, "serverRelativeURL",
-                               json_object_new_string(opr_arena_printf(
-                                   r->arena, "/openapi/v3/%s?hash=%s", path,
-                                   version_hash(r, path))));
+        json_object_object_add(
+            entry, "serverRelativeURL",
+            json_object_new_string(
+                opr_arena_printf(r->arena, "/openapi/v3/%s?hash=%s", path, version_hash(r, path))));
         json_object_object_add(paths, path, entry);
     }
     opr_api_json(r, 200, d);
@@ -114,9 +113,9 @@ static void serve_document(struct opr_req *r, const char *path)
     const char *given = opr_api_query(r, "hash"), *hash = version_hash(r, path);
     if (given && strcmp(given, hash) != 0) {
         opr_api_text(r, 301, "");
-        opr_http_response_header(r->res, "Location",
-                                 opr_str_of(opr_arena_printf(r->arena, "/openapi/v3/%s?hash=%s",
-                                                             path, hash)));
+        opr_http_response_header(
+            r->res, "Location",
+            opr_str_of(opr_arena_printf(r->arena, "/openapi/v3/%s?hash=%s", path, hash)));
         return;
     }
     opr_http_response_header(r->res, "ETag",

@@ -220,8 +220,9 @@ static void serve_health(struct opr_req *r)
         opr_api_text(r, 200, "ok");
         return;
     }
-    opr_api_text(r, 200, opr_arena_printf(r->arena, "[+]ping ok\n[+]store ok\n%.*s check passed\n",
-                                          (int)r->http->path.len - 1, r->http->path.ptr + 1));
+    opr_api_text(r, 200,
+                 opr_arena_printf(r->arena, "[+]ping ok\n[+]store ok\n%.*s check passed\n",
+                                  (int)r->http->path.len - 1, r->http->path.ptr + 1));
 }
 
 static void serve_path(struct opr_req *r)

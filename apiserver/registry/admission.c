@@ -49,8 +49,8 @@ static struct opr_obj *default_priority(struct opr_req *r, const struct opr_kind
 static opr_status set_priority(struct opr_req *r, struct json_object *pod)
 {
     const char *name = opr_doc_str(pod, "/spec/priorityClassName", "");
-    const struct opr_kind *kind = opr_kind_find(OPR_STR("scheduling.k8s.io"), OPR_STR("v1"),
-                                                OPR_STR("priorityclasses"));
+    const struct opr_kind *kind =
+        opr_kind_find(OPR_STR("scheduling.k8s.io"), OPR_STR("v1"), OPR_STR("priorityclasses"));
     struct opr_obj *class = *name ? NULL : default_priority(r, kind);
     if (class) {
         opr_doc_put_str(pod, "/spec/priorityClassName", opr_meta_name(class));
@@ -58,9 +58,9 @@ static opr_status set_priority(struct opr_req *r, struct json_object *pod)
     if (*name) {
         class = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", name));
         if (!class) {
-            return opr_api_refuse(r, 403, "Forbidden",
-                                  "pods \"%s\" is forbidden: no PriorityClass with name %s was found",
-                                  r->name, name);
+            return opr_api_refuse(
+                r, 403, "Forbidden",
+                "pods \"%s\" is forbidden: no PriorityClass with name %s was found", r->name, name);
         }
     }
     opr_doc_put_int(pod, "/spec/priority", opr_json_int(class, "/value", 0));
@@ -125,8 +125,7 @@ static void taint_new_node(struct json_object *node)
 /* The namespace is there and not being deleted (NamespaceLifecycle). */
 static opr_status check_namespace(struct opr_req *r)
 {
-    const struct opr_kind *kind =
-        opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("namespaces"));
+    const struct opr_kind *kind = opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("namespaces"));
     struct opr_obj *ns = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", r->ns));
     if (!ns) {
         return opr_api_not_found(r, "namespaces", r->ns);

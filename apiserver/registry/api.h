@@ -16,7 +16,8 @@ struct opr_watch_clock;  /* wakes watches whose time has come (watch_clock.c) */
 struct opr_custom_kinds; /* kinds of the CRDs (kinds.c) */
 
 struct opr_pki_files {
-    char *ca_cert, *ca_key, *server_cert, *server_key, *sa_key, *client_cert, *client_key; /* owned */
+    char *ca_cert, *ca_key, *server_cert, *server_key, *sa_key, *client_cert,
+        *client_key; /* owned */
 };
 
 struct opr_apiserver {
@@ -39,7 +40,7 @@ struct opr_apiserver {
 
 /* Who asks. Strings live as long as the request. */
 struct opr_user {
-    const char *name, *uid;   /* uid may be NULL */
+    const char *name, *uid;    /* uid may be NULL */
     const char *const *groups; /* ends with NULL */
 };
 
@@ -65,8 +66,8 @@ struct opr_req {
 
 /* -- answers (status.c) ------------------------------------------------------------------- */
 
-/* Writes a failure Status; reason may be NULL. Always returns OPR_E_INVALID, so that a part can say:
- * return opr_api_fail(req, 404, "NotFound", "..."). */
+/* Writes a failure Status; reason may be NULL. Always returns OPR_E_INVALID, so that a part can
+ * say: return opr_api_fail(req, 404, "NotFound", "..."). */
 OPR_PRINTF(4, 5)
 opr_status opr_api_fail(struct opr_req *r, int code, const char *reason, const char *fmt, ...);
 /* The same with details {name, group, kind = the plural}. */
@@ -133,11 +134,12 @@ const struct opr_kind *const *opr_api_kinds(struct opr_apiserver *s, struct opr_
                                             size_t *ret_count);
 bool opr_api_has_group(struct opr_apiserver *s, struct opr_arena *a, struct opr_str group,
                        struct opr_str version);
-/* Registers the served versions of a CRD in the place of those of the same name; NULL crd: removes. */
+/* Registers the served versions of a CRD in the place of those of the same name; NULL crd: removes.
+ */
 opr_status opr_custom_kinds_set(struct opr_custom_kinds *c, const char *crd_name,
                                 struct json_object *crd, struct opr_field_errors *errors);
-/* "group/plural/ns/name" of the stored resource; name NULL: prefix of a namespace; ns and name NULL:
- * prefix of all. From the arena. */
+/* "group/plural/ns/name" of the stored resource; name NULL: prefix of a namespace; ns and name
+ * NULL: prefix of all. From the arena. */
 struct opr_str opr_api_key(struct opr_arena *a, const struct opr_kind *kind, const char *ns,
                            const char *name);
 /* The kind under which objects are stored: kind or kind->stored_as. */
@@ -149,7 +151,7 @@ const char *opr_api_query(struct opr_req *r, const char *name); /* NULL: absent 
 bool opr_api_query_bool(struct opr_req *r, const char *name);
 opr_status opr_api_write_options(struct opr_req *r, const char *options);
 
-struct opr_select { /* what a list or watch selects */
+struct opr_select {              /* what a list or watch selects */
     struct opr_selector *labels; /* owned */
     struct opr_field_req *fields;
     size_t n_fields;
@@ -251,8 +253,8 @@ void opr_pki_files_fini(struct opr_pki_files *p);
 
 struct opr_watch_clock *opr_watch_clock_new(const struct opr_clock *clock);
 void opr_watch_clock_free(struct opr_watch_clock *c);
-/* fn(arg) is called on the clock's own thread at a monotonic time; set again replaces; 0 takes away.
- * After taking it away no call comes any more. */
+/* fn(arg) is called on the clock's own thread at a monotonic time; set again replaces; 0 takes
+ * away. After taking it away no call comes any more. */
 struct opr_alarm {
     uint64_t due_ns;
     void (*fn)(void *arg);

@@ -1,5 +1,5 @@
-/* What a fresh cluster holds: namespaces, roles and bindings, priority classes, the API's own Service.
- * Each is made where it is not there; what a user changed stays. */
+/* What a fresh cluster holds: namespaces, roles and bindings, priority classes, the API's own
+ * Service. Each is made where it is not there; what a user changed stays. */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
@@ -16,6 +16,7 @@ struct rule {
     const char *verbs, *groups, *resources;
 };
 
+#define BUNDLE_MAX 64
 #define READ "get list watch"
 #define WRITE "create delete deletecollection patch update"
 #define ALL_NAMESPACED                                                                             \
@@ -23,10 +24,12 @@ struct rule {
 
 static const struct rule cluster_admin[] = {{"*", "*", "*"}, {"*", NULL, "*"}, {0}};
 static const struct rule view[] = {
-    {READ, "core", "pods pods/log pods/status services services/status endpoints configmaps "
-                   "serviceaccounts events namespaces namespaces/status"},
-    {READ, "apps", "deployments deployments/status deployments/scale replicasets "
-                   "replicasets/status replicasets/scale"},
+    {READ, "core",
+     "pods pods/log pods/status services services/status endpoints configmaps "
+     "serviceaccounts events namespaces namespaces/status"},
+    {READ, "apps",
+     "deployments deployments/status deployments/scale replicasets "
+     "replicasets/status replicasets/scale"},
     {READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"},
     {READ, "discovery.k8s.io", "endpointslices"},
     {READ, "events.k8s.io", "events"},
@@ -87,8 +90,9 @@ static const struct rule manager[] = {{READ " " WRITE, "*", "*"},
                                       {"create", "authorization.k8s.io", "subjectaccessreviews"},
                                       {0}};
 static const struct rule discovery[] = {
-    {"get", NULL, "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version "
-                  "/version/"},
+    {"get", NULL,
+     "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version "
+     "/version/"},
     {0}};
 static const struct rule public_info[] = {
     {"get", NULL, "/healthz /livez /readyz /version /version/"}, {0}};
@@ -146,19 +150,23 @@ static void add_rules(struct json_object *role, const struct rule *rules)
     }
 }
 
-/* Stores a new object as the server itself; one that is there stays. */
-static opr_status ensure(struct opr_apiserver *s, struct opr_arena *a, const char *group,
-                         const char *plural, struct json_object *take_doc,
-                         struct opr_error *reterr)
+/* What is to be there: collected, then stored as one batch. */
+struct bundle {
+    struct opr_apiserver *api;
+    struct opr_arena *arena;
+    struct opr_store_new objects[BUNDLE_MAX];
+    size_t count;
+};
+
+static void add(struct bundle *b, const char *group, const char *plural,
+                struct json_object *take_doc)
 {
-    const struct opr_kind *kind = opr_kind_find(opr_str_of(group), OPR_STR("v1"), opr_str_of(plural));
+    const struct opr_kind *kind =
+        opr_kind_find(opr_str_of(group), OPR_STR("v1"), opr_str_of(plural));
     char uid[OPR_UUID_TEXT_MAX], now[OPR_TIME_TEXT_MAX];
-    if (!kind) {
-        json_object_put(take_doc);
-        return opr_error_set(reterr, OPR_E_UNSUPPORTED, "bootstrap: no kind %s", plural);
-    }
+    OPR_CHECK(kind && b->count < BUNDLE_MAX);
     opr_uuid4(uid);
-    opr_time_format(opr_clock_wall_ms(s->clock), now);
+    opr_time_format(opr_clock_wall_ms(b->api->clock), now);
     char version[128];
     snprintf(version, sizeof version, "%s%sv1", group, *group ? "/" : "");
     opr_doc_put_str(take_doc, "/apiVersion", version);
@@ -166,16 +174,11 @@ static opr_status ensure(struct opr_apiserver *s, struct opr_arena *a, const cha
     opr_doc_put_str(take_doc, "/metadata/uid", uid);
     opr_doc_put_str(take_doc, "/metadata/creationTimestamp", now);
     opr_schema_default(kind, take_doc);
-    struct opr_str key = opr_api_key(a, kind, opr_doc_str(take_doc, "/metadata/namespace", ""),
-                                     opr_doc_str(take_doc, "/metadata/name", ""));
-    opr_status st = OPR_E_EXISTS;
-    struct opr_obj *there = opr_store_get(s->store, key);
-    if (!there) {
-        st = opr_store_put(s->store, key, OPR_STORE_ABSENT, take_doc, NULL, reterr);
-    }
-    opr_json_unref(there);
-    json_object_put(take_doc);
-    return st == OPR_E_EXISTS ? OPR_OK : st;
+    b->objects[b->count].key =
+        opr_api_key(b->arena, kind, opr_doc_str(take_doc, "/metadata/namespace", ""),
+                    opr_doc_str(take_doc, "/metadata/name", ""));
+    b->objects[b->count].doc = take_doc;
+    b->count++;
 }
 
 static struct json_object *template(const char *tmpl, ...)
@@ -189,7 +192,7 @@ static struct json_object *template(const char *tmpl, ...)
     return doc;
 }
 
-static opr_status make_roles(struct opr_apiserver *s, struct opr_arena *a, struct opr_error *reterr)
+static void add_roles(struct bundle *b)
 {
     static const char group[] = "rbac.authorization.k8s.io";
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
@@ -199,79 +202,69 @@ static opr_status make_roles(struct opr_apiserver *s, struct opr_arena *a, struc
                      roles[i].name);
         add_rules(role, roles[i].rules);
         add_rules(role, roles[i].more);
-        OPR_TRY(ensure(s, a, group, "clusterroles", role, reterr));
+        add(b, group, "clusterroles", role);
         if (!roles[i].group && !roles[i].user) {
             continue;
         }
         struct json_object *binding =
             template("{'metadata':{'name':%s},'roleRef':{'apiGroup':%s,'kind':'ClusterRole',"
                      "'name':%s},'subjects':[{'apiGroup':%s,'kind':%s,'name':%s}]}",
-                     roles[i].name, group, roles[i].name, group,
-                     roles[i].group ? "Group" : "User",
+                     roles[i].name, group, roles[i].name, group, roles[i].group ? "Group" : "User",
                      roles[i].group ? roles[i].group : roles[i].user);
-        OPR_TRY(ensure(s, a, group, "clusterrolebindings", binding, reterr));
+        add(b, group, "clusterrolebindings", binding);
     }
-    return OPR_OK;
 }
 
-static opr_status make_namespaces(struct opr_apiserver *s, struct opr_arena *a,
-                                  struct opr_error *reterr)
+static void add_namespaces(struct bundle *b)
 {
     static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        OPR_TRY(ensure(s, a, "", "namespaces",
-                       template("{'metadata':{'name':%s,'labels':"
-                                "{'kubernetes.io/metadata.name':%s}},"
-                                "'spec':{'finalizers':['kubernetes']},'status':{'phase':'Active'}}",
-                                names[i], names[i]),
-                       reterr));
+        add(b, "", "namespaces",
+            template("{'metadata':{'name':%s,'labels':{'kubernetes.io/metadata.name':%s}},"
+                     "'spec':{'finalizers':['kubernetes']},'status':{'phase':'Active'}}",
+                     names[i], names[i]));
     }
-    return OPR_OK;
 }
 
-static opr_status make_priorities(struct opr_apiserver *s, struct opr_arena *a,
-                                  struct opr_error *reterr)
+static void add_priorities(struct bundle *b)
 {
-    OPR_TRY(ensure(s, a, "scheduling.k8s.io", "priorityclasses",
-                   template("{'metadata':{'name':'system-cluster-critical'},'value':%d,"
-                            "'preemptionPolicy':'PreemptLowerPriority'}",
-                            2000000000),
-                   reterr));
-    return ensure(s, a, "scheduling.k8s.io", "priorityclasses",
-                  template("{'metadata':{'name':'system-node-critical'},'value':%d,"
-                           "'preemptionPolicy':'PreemptLowerPriority'}",
-                           2000001000),
-                  reterr);
+    static const struct {
+        const char *name;
+        int value;
+    } classes[] = {{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        add(b, "scheduling.k8s.io", "priorityclasses",
+            template("{'metadata':{'name':%s},'value':%d,"
+                     "'preemptionPolicy':'PreemptLowerPriority'}",
+                     classes[i].name, classes[i].value));
+    }
 }
 
-static opr_status make_service(struct opr_apiserver *s, struct opr_arena *a,
-                               struct opr_error *reterr)
+static void add_service(struct bundle *b)
 {
-    struct in_addr first = {.s_addr = htonl(s->service_base + 1)};
+    struct in_addr first = {.s_addr = htonl(b->api->service_base + 1)};
     char ip[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &first, ip, sizeof ip);
-    return ensure(s, a, "", "services",
-                  template("{'metadata':{'name':'kubernetes','namespace':'default','labels':"
-                           "{'component':'apiserver','provider':'kubernetes'}},'spec':"
-                           "{'type':'ClusterIP','clusterIP':%s,'clusterIPs':[%s],'ports':"
-                           "[{'name':'https','port':443,'protocol':'TCP','targetPort':6443}]}}",
-                           ip, ip),
-                  reterr);
+    add(b, "", "services",
+        template("{'metadata':{'name':'kubernetes','namespace':'default','labels':"
+                 "{'component':'apiserver','provider':'kubernetes'}},'spec':"
+                 "{'type':'ClusterIP','clusterIP':%s,'clusterIPs':[%s],'ipFamilies':['IPv4'],"
+                 "'ipFamilyPolicy':'SingleStack','ports':"
+                 "[{'name':'https','port':443,'protocol':'TCP','targetPort':6443}]}}",
+                 ip, ip));
 }
 
 opr_status opr_bootstrap(struct opr_apiserver *s, struct opr_error *reterr)
 {
-    struct opr_arena *a = opr_arena_new();
-    opr_status st = make_namespaces(s, a, reterr);
-    if (st == OPR_OK) {
-        st = make_roles(s, a, reterr);
+    struct bundle b = {.api = s, .arena = opr_arena_new()};
+    add_namespaces(&b);
+    add_roles(&b);
+    add_priorities(&b);
+    add_service(&b);
+    opr_status st = opr_store_put_absent(s->store, b.objects, b.count, reterr);
+    for (size_t i = 0; i < b.count; i++) {
+        json_object_put(b.objects[i].doc);
     }
-    if (st == OPR_OK) {
-        st = make_priorities(s, a, reterr);
-    }
-    if (st == OPR_OK) {
-        st = make_service(s, a, reterr);
-    }
-    opr_arena_free(a);
+    opr_arena_free(b.arena);
     return st;
 }

@@ -1,4 +1,5 @@
-/* CustomResourceDefinitions: their conditions, the kinds they make, and the end of their objects. */
+/* CustomResourceDefinitions: their conditions, the kinds they make, and the end of their objects.
+ */
 #include "apiserver/registry/api.h"
 
 #include "core/api/meta.h"
@@ -66,11 +67,11 @@ void opr_crd_delete_objects(struct opr_req *r, const struct opr_obj *crd)
     const struct opr_obj *const *objs;
     size_t count, more;
     uint64_t revision;
-    opr_store_list(r->api->store, r->arena, prefix, OPR_STR(""), 0, &objs, &count, &revision, &more);
+    opr_store_list(r->api->store, r->arena, prefix, OPR_STR(""), 0, &objs, &count, &revision,
+                   &more);
     for (size_t i = 0; i < count; i++) {
-        struct opr_str key = opr_str_of(opr_arena_printf(r->arena, "%s%s/%s", prefix.ptr,
-                                                         opr_meta_ns(objs[i]),
-                                                         opr_meta_name(objs[i])));
+        struct opr_str key = opr_str_of(opr_arena_printf(
+            r->arena, "%s%s/%s", prefix.ptr, opr_meta_ns(objs[i]), opr_meta_name(objs[i])));
         /* One that went meanwhile is fine. */
         (void)!opr_store_delete(r->api->store, key, OPR_STORE_ANY, NULL, NULL, NULL);
     }

@@ -40,10 +40,9 @@ static void generate_name(struct json_object *doc)
 static void fill_metadata(struct opr_req *r, struct json_object *doc)
 {
     char uid[OPR_UUID_TEXT_MAX], now[OPR_TIME_TEXT_MAX];
-    static const char *const own[] = {"/metadata/resourceVersion",   "/metadata/deletionTimestamp",
-                                      "/metadata/generation",        "/metadata/managedFields",
-                                      "/metadata/deletionGracePeriodSeconds",
-                                      "/metadata/selfLink"};
+    static const char *const own[] = {
+        "/metadata/resourceVersion", "/metadata/deletionTimestamp",          "/metadata/generation",
+        "/metadata/managedFields",   "/metadata/deletionGracePeriodSeconds", "/metadata/selfLink"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         opr_doc_del(doc, own[i]);
     }
@@ -105,8 +104,8 @@ static opr_status prepare(struct opr_req *r, struct json_object *doc, bool *ret_
         return opr_api_fail(r, 500, "InternalError",
                             "resourceVersion should not be set on objects to be created");
     }
-    *ret_generated = !*opr_doc_str(doc, "/metadata/name", "") &&
-                     *opr_doc_str(doc, "/metadata/generateName", "");
+    *ret_generated =
+        !*opr_doc_str(doc, "/metadata/name", "") && *opr_doc_str(doc, "/metadata/generateName", "");
     if (*ret_generated) {
         generate_name(doc);
     }

@@ -133,8 +133,7 @@ const struct opr_kind *const *opr_api_kinds(struct opr_apiserver *s, struct opr_
         all[count++] = opr_kind_nth(i);
     }
     for (size_t i = 0; i < s->custom->items.count; i++) {
-        struct opr_kind *k =
-            opr_kind_ref(((struct custom *)s->custom->items.items[i])->kind);
+        struct opr_kind *k = opr_kind_ref(((struct custom *)s->custom->items.items[i])->kind);
         opr_arena_defer(a, release_kind, k);
         all[count++] = k;
     }

@@ -19,15 +19,16 @@ void opr_api_get(struct opr_req *r)
     opr_json_unref(obj);
 }
 
-/* -- continue tokens: base64 of {"v":"meta.k8s.io/v1","rv":N,"start":"ns/name\0"} --------------- */
+/* -- continue tokens: base64 of {"v":"meta.k8s.io/v1","rv":N,"start":"ns/name\0"} ---------------
+ */
 
 static const char *make_token(struct opr_req *r, const struct opr_obj *last, uint64_t revision)
 {
     struct opr_buf plain = {0}, token = {0}, start = {0};
     opr_buf_printf(&start, "%s/%s", opr_meta_ns(last), opr_meta_name(last));
     opr_buf_add_char(&start, '\0');
-    opr_buf_printf(&plain, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%llu,\"start\":",
-                   (unsigned long long)revision);
+    opr_buf_printf(
+        &plain, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%llu,\"start\":", (unsigned long long)revision);
     opr_buf_add_json(&plain, opr_buf_str(&start));
     opr_buf_add_char(&plain, '}');
     opr_buf_base64(&token, plain.data, plain.len);
@@ -50,8 +51,7 @@ static opr_status read_token(struct opr_req *r, const char *token, struct opr_st
     }
     const struct opr_kind *k = opr_api_stored_kind(r->kind);
     if (start && strchr(start, '/')) {
-        *ret_after = opr_str_of(
-            opr_arena_printf(r->arena, "%s/%s/%s", k->group, k->plural, start));
+        *ret_after = opr_str_of(opr_arena_printf(r->arena, "%s/%s/%s", k->group, k->plural, start));
     }
     opr_json_unref(obj);
     opr_buf_fini(&plain);
@@ -131,8 +131,7 @@ static void write_list(struct opr_req *r, const struct opr_select *select, struc
                    &objs, &count, &revision, &more);
     struct page p = cut_page(r, select, objs, count, limit);
     struct opr_buf *out = &r->res->body;
-    opr_form_list_begin(out, r->kind, r->form,
-                        metadata_of(r, &p, objs, revision, select->is_all));
+    opr_form_list_begin(out, r->kind, r->form, metadata_of(r, &p, objs, revision, select->is_all));
     bool is_first = true;
     for (size_t i = 0; i < p.end; i++) {
         if (!select->is_all && !opr_select_matches(select, r->kind, objs[i])) {
@@ -164,8 +163,7 @@ void opr_api_list(struct opr_req *r)
     }
     if (rv > opr_store_revision(r->api->store)) {
         opr_api_fail(r, 504, "Timeout", "Too large resource version: %llu, current: %llu",
-                     (unsigned long long)rv,
-                     (unsigned long long)opr_store_revision(r->api->store));
+                     (unsigned long long)rv, (unsigned long long)opr_store_revision(r->api->store));
         opr_api_add_cause(r, "ResourceVersionTooLarge", "Too large resource version", NULL);
         return;
     }

@@ -1,5 +1,5 @@
-/* pods/log: asks the node agent over HTTPS and hands its text on. A followed log goes on as a source;
- * a thread of its own reads the agent for as long as somebody listens. */
+/* pods/log: asks the node agent over HTTPS and hands its text on. A followed log goes on as a
+ * source; a thread of its own reads the agent for as long as somebody listens. */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
@@ -45,8 +45,7 @@ static opr_status pick_container(struct opr_req *r, const struct opr_obj *pod,
 static const char *agent_url(struct opr_req *r, const char *node_name)
 {
     const struct opr_kind *kind = opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("nodes"));
-    struct opr_obj *node =
-        opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", node_name));
+    struct opr_obj *node = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", node_name));
     int64_t port = opr_json_int(node, "/status/daemonEndpoints/kubeletEndpoint/Port", 0);
     const char *url = NULL;
     const struct opr_obj *addresses = opr_json_at(node, "/status/addresses");
@@ -85,11 +84,11 @@ static const char *log_path(struct opr_req *r, const char *container)
 struct follow {
     struct opr_http_source source; /* first member */
     pthread_t thread;
-    struct opr_loop *loop;           /* of the thread */
-    struct opr_endpoint *endpoint;   /* ref */
-    char *path;                      /* owned */
-    struct opr_stream *stream;       /* loop thread only */
-    pthread_mutex_t lock;            /* guards what follows */
+    struct opr_loop *loop;         /* of the thread */
+    struct opr_endpoint *endpoint; /* ref */
+    char *path;                    /* owned */
+    struct opr_stream *stream;     /* loop thread only */
+    pthread_mutex_t lock;          /* guards what follows */
     struct opr_buf text;
     struct opr_http_waker *waker;
     bool is_over;
@@ -195,8 +194,9 @@ static void fetch(struct opr_req *r, struct opr_endpoint *endpoint, const char *
     if (opr_session_call(session, &req, &res, &err) != OPR_OK) {
         opr_api_fail(r, 500, NULL, "the node agent does not answer: %s", err.message);
     } else if (res.status != 200) {
-        opr_api_fail(r, res.status == 404 ? 404 : 400, res.status == 404 ? "NotFound" : "BadRequest",
-                     "%.*s", OPR_STR_ARG(opr_str_trim(opr_buf_str(&res.body))));
+        opr_api_fail(r, res.status == 404 ? 404 : 400,
+                     res.status == 404 ? "NotFound" : "BadRequest", "%.*s",
+                     OPR_STR_ARG(opr_str_trim(opr_buf_str(&res.body))));
     } else {
         r->res->status = 200;
         r->res->body = res.body;

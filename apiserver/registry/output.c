@@ -144,17 +144,21 @@ void opr_form_list_begin(struct opr_buf *out, const struct opr_kind *kind, enum 
                          const char *metadata)
 {
     if (form == OPR_FORM_TABLE) {
-        opr_buf_printf(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":%s,"
-                            "\"columnDefinitions\":", metadata);
+        opr_buf_printf(out,
+                       "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":%s,"
+                       "\"columnDefinitions\":",
+                       metadata);
         add_columns(out, kind);
         opr_buf_add_text(out, ",\"rows\":[");
     } else if (form == OPR_FORM_PARTIAL) {
-        opr_buf_printf(out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"
-                            "\"meta.k8s.io/v1\",\"metadata\":%s,\"items\":[", metadata);
-    } else {
-        opr_buf_printf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\",\"metadata\":%s,\"items\":[",
-                       kind->list_kind, kind->group, *kind->group ? "/" : "", kind->version,
+        opr_buf_printf(out,
+                       "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"
+                       "\"meta.k8s.io/v1\",\"metadata\":%s,\"items\":[",
                        metadata);
+    } else {
+        opr_buf_printf(
+            out, "{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\",\"metadata\":%s,\"items\":[",
+            kind->list_kind, kind->group, *kind->group ? "/" : "", kind->version, metadata);
     }
 }
 

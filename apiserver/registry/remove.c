@@ -15,8 +15,8 @@ opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_opti
     OPR_TRY(opr_api_write_options(r, "DeleteOptions"));
     *ret_options = (struct opr_delete){.grace_s = -1};
     if (r->http->body.len > 0) {
-        const struct opr_kind *kind = opr_kind_find_kind(OPR_STR("meta.k8s.io"), OPR_STR("v1"),
-                                                         OPR_STR("DeleteOptions"));
+        const struct opr_kind *kind =
+            opr_kind_find_kind(OPR_STR("meta.k8s.io"), OPR_STR("v1"), OPR_STR("DeleteOptions"));
         struct opr_field_errors errors = {.arena = r->arena};
         struct opr_error err = {0};
         struct opr_str type = opr_http_request_header(r->http, "content-type");
@@ -25,7 +25,8 @@ opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_opti
             return opr_api_fail(r, 400, "BadRequest", "delete options: %s", err.message);
         }
     }
-    const char *policy = opr_doc_str(doc, "/propagationPolicy", opr_api_query(r, "propagationPolicy"));
+    const char *policy =
+        opr_doc_str(doc, "/propagationPolicy", opr_api_query(r, "propagationPolicy"));
     const char *grace = opr_api_query(r, "gracePeriodSeconds");
     int64_t seconds = -1;
     if (grace && opr_str_to_i64(opr_str_of(grace), &seconds) != OPR_OK) {
@@ -71,18 +72,20 @@ static opr_status check_preconditions(struct opr_req *r, const struct opr_obj *o
     const char *uid = opr_meta_uid(obj);
     const char *rv = opr_json_str(obj, "/metadata/resourceVersion", "");
     if (options->uid && strcmp(options->uid, uid) != 0) {
-        return opr_api_refuse_kind(r, 409, "Conflict",
-                              "Operation cannot be fulfilled on %s \"%s\": the UID in the "
-                              "precondition (%s) does not match the UID in record (%s). The object "
-                              "might have been deleted and then recreated",
-                              r->kind->kind, opr_meta_name(obj), options->uid, uid);
+        return opr_api_refuse_kind(
+            r, 409, "Conflict",
+            "Operation cannot be fulfilled on %s \"%s\": the UID in the "
+            "precondition (%s) does not match the UID in record (%s). The object "
+            "might have been deleted and then recreated",
+            r->kind->kind, opr_meta_name(obj), options->uid, uid);
     }
     if (options->rv && strcmp(options->rv, rv) != 0) {
-        return opr_api_refuse_kind(r, 409, "Conflict",
-                              "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in "
-                              "the precondition (%s) does not match the ResourceVersion in record "
-                              "(%s). The object might have been modified",
-                              r->kind->kind, opr_meta_name(obj), options->rv, rv);
+        return opr_api_refuse_kind(
+            r, 409, "Conflict",
+            "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in "
+            "the precondition (%s) does not match the ResourceVersion in record "
+            "(%s). The object might have been modified",
+            r->kind->kind, opr_meta_name(obj), options->rv, rv);
     }
     return OPR_OK;
 }
@@ -164,8 +167,8 @@ static bool next_state(struct opr_req *r, const struct opr_obj *obj,
     struct json_object *finalizers = opr_doc_at(doc, "/metadata/finalizers");
     size_t after = finalizers ? json_object_array_length(finalizers) : 0;
     struct json_object *of_namespace = opr_doc_at(doc, "/spec/finalizers");
-    bool is_held = after > 0 || (is_namespace && of_namespace &&
-                                 json_object_array_length(of_namespace) > 0);
+    bool is_held =
+        after > 0 || (is_namespace && of_namespace && json_object_array_length(of_namespace) > 0);
     *ret_gone = !is_held && grace == 0;
     bool is_changed = mark(r, doc, grace) || before != after;
     if (is_namespace && is_held) {

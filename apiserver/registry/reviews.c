@@ -40,9 +40,9 @@ static void review_access(struct opr_req *r, struct json_object *doc, bool is_se
     }
     bool is_resource = opr_doc_at(doc, "/spec/resourceAttributes") != NULL;
     struct opr_access access = {
-        .verb = opr_doc_str(doc, is_resource ? "/spec/resourceAttributes/verb"
-                                             : "/spec/nonResourceAttributes/verb",
-                            ""),
+        .verb = opr_doc_str(
+            doc, is_resource ? "/spec/resourceAttributes/verb" : "/spec/nonResourceAttributes/verb",
+            ""),
         .group = opr_doc_str(doc, "/spec/resourceAttributes/group", ""),
         .plural = is_resource ? opr_doc_str(doc, "/spec/resourceAttributes/resource", "") : NULL,
         .sub = text_or_null(doc, "/spec/resourceAttributes/subresource"),

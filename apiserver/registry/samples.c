@@ -1,5 +1,5 @@
-/* Node measurements: what the agents push each second, in memory only, and the metrics APIs over it:
- * metrics.k8s.io, custom.metrics.k8s.io and metrics.operon.local. */
+/* Node measurements: what the agents push each second, in memory only, and the metrics APIs over
+ * it: metrics.k8s.io, custom.metrics.k8s.io and metrics.operon.local. */
 #include "apiserver/registry/api.h"
 
 #include "core/api/meta.h"
@@ -75,8 +75,9 @@ static void take_sample(struct opr_req *r)
     /* A node agent speaks for its own node only. */
     if (opr_str_starts(opr_str_of(r->user.name), "system:node:") &&
         !opr_str_is(node, r->user.name + strlen("system:node:"))) {
-        opr_api_fail(r, 403, "Forbidden", "node sample: user \"%s\" can not speak for node \"%.*s\"",
-                     r->user.name, OPR_STR_ARG(node));
+        opr_api_fail(r, 403, "Forbidden",
+                     "node sample: user \"%s\" can not speak for node \"%.*s\"", r->user.name,
+                     OPR_STR_ARG(node));
         opr_json_unref(obj);
         return;
     }
@@ -167,7 +168,8 @@ static struct json_object *pod_metrics(const struct opr_obj *node, const struct 
 {
     char window[32];
     struct json_object *d = json_object_new_object();
-    snprintf(window, sizeof window, "%.3fs", (double)opr_json_int(sample, "/windowMs", 1000) / 1000);
+    snprintf(window, sizeof window, "%.3fs",
+             (double)opr_json_int(sample, "/windowMs", 1000) / 1000);
     opr_doc_put_str(d, "/kind", "PodMetrics");
     opr_doc_put_str(d, "/apiVersion", RESOURCE "/v1beta1");
     json_object_object_add(d, "metadata", metadata_of(pod));
@@ -178,7 +180,8 @@ static struct json_object *pod_metrics(const struct opr_obj *node, const struct 
     for (const struct opr_obj *c = opr_json_first(containers); c; c = opr_json_next(c)) {
         struct json_object *item = json_object_new_object();
         opr_doc_put_str(item, "/name", opr_json_str(c, "/name", ""));
-        add_usage(item, "/usage", opr_json_int(c, "/cpuNano", 0), opr_json_int(c, "/memoryBytes", 0));
+        add_usage(item, "/usage", opr_json_int(c, "/cpuNano", 0),
+                  opr_json_int(c, "/memoryBytes", 0));
         json_object_array_add(list, item);
     }
     json_object_object_add(d, "containers", list);
@@ -282,9 +285,10 @@ static struct json_object *collect(struct opr_req *r, const struct pod_filter *f
             if (!pod) {
                 continue;
             }
-            struct json_object *item = shape == SHAPE_METRICS  ? pod_metrics(nodes[i], p, pod)
-                                       : shape == SHAPE_SAMPLE ? pod_sample(nodes[i], p, pod)
-                                                               : metric_value(nodes[i], p, pod, metric);
+            struct json_object *item = shape == SHAPE_METRICS ? pod_metrics(nodes[i], p, pod)
+                                       : shape == SHAPE_SAMPLE
+                                           ? pod_sample(nodes[i], p, pod)
+                                           : metric_value(nodes[i], p, pod, metric);
             if (item) {
                 json_object_array_add(items, item);
             }

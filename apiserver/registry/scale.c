@@ -92,8 +92,7 @@ static opr_status write_once(struct opr_req *r, const struct opr_obj *obj)
         if (*rv && !is_patch) {
             opr_doc_put_str(doc, "/metadata/resourceVersion", rv);
         }
-        opr_doc_put_int(doc, r->kind->scale_spec_replicas,
-                        opr_doc_int(scale, "/spec/replicas", 0));
+        opr_doc_put_int(doc, r->kind->scale_spec_replicas, opr_doc_int(scale, "/spec/replicas", 0));
         r->sub = NULL;
         st = opr_api_replace(r, doc, obj, &result);
         r->sub = "scale";
@@ -114,7 +113,8 @@ void opr_api_scale(struct opr_req *r)
     if (is_patch && opr_api_check_patch(r) != OPR_OK) {
         return;
     }
-    if (!is_get && opr_api_write_options(r, is_patch ? "PatchOptions" : "UpdateOptions") != OPR_OK) {
+    if (!is_get &&
+        opr_api_write_options(r, is_patch ? "PatchOptions" : "UpdateOptions") != OPR_OK) {
         return;
     }
     struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);

@@ -57,8 +57,7 @@ void opr_expire_events(struct opr_apiserver *s)
         if (is_old(events[i], now)) {
             /* One that was written again meanwhile stays. */
             (void)!opr_store_delete(
-                s->store,
-                opr_api_key(a, kind, opr_meta_ns(events[i]), opr_meta_name(events[i])),
+                s->store, opr_api_key(a, kind, opr_meta_ns(events[i]), opr_meta_name(events[i])),
                 opr_meta_rv(events[i]), NULL, NULL, NULL);
         }
     }
@@ -73,7 +72,8 @@ static void *sweep(void *arg)
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += SWEEP_MS / 1000;
-        (void)pthread_cond_timedwait(&s->sweep_stop, &s->sweep_lock, &until); /* a wake is harmless */
+        (void)pthread_cond_timedwait(&s->sweep_stop, &s->sweep_lock,
+                                     &until); /* a wake is harmless */
         if (!s->is_closing) {
             pthread_mutex_unlock(&s->sweep_lock);
             opr_expire_events(s);

@@ -1,5 +1,6 @@
-/* Addresses of Services: a ClusterIP out of the range, node ports 30000-32767. What is in use is read
- * from the stored Services, so that nothing has to be kept in step. The caller holds the lock. */
+/* Addresses of Services: a ClusterIP out of the range, node ports 30000-32767. What is in use is
+ * read from the stored Services, so that nothing has to be kept in step. The caller holds the lock.
+ */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
@@ -55,8 +56,7 @@ static const char *free_ip(struct opr_req *r, const struct used *u)
 {
     uint32_t usable = r->api->service_count - 2; /* not the first and the last */
     for (uint32_t i = 0; i < IP_TRIES + usable; i++) {
-        uint32_t offset =
-            1 + (i < IP_TRIES ? (uint32_t)opr_rand_below(usable) : i - IP_TRIES);
+        uint32_t offset = 1 + (i < IP_TRIES ? (uint32_t)opr_rand_below(usable) : i - IP_TRIES);
         const char *ip = ip_text(r, r->api->service_base + offset);
         if (!ip_is_used(u, ip)) {
             return ip;

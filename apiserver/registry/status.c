@@ -118,8 +118,7 @@ opr_status opr_api_not_found(struct opr_req *r, const char *plural, const char *
 {
     const char *what = strcmp(plural, r->plural ? r->plural : "") == 0 ? qualified(r) : plural;
     struct opr_str group = what == plural && plural != r->plural ? opr_str_n("", 0) : r->group;
-    return answer(r, 404, "NotFound",
-                  opr_arena_printf(r->arena, "%s \"%s\" not found", what, name),
+    return answer(r, 404, "NotFound", opr_arena_printf(r->arena, "%s \"%s\" not found", what, name),
                   details_of(name, group, plural));
 }
 

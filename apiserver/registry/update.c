@@ -13,7 +13,8 @@ static void copy_member(struct json_object *doc, struct json_object *old, const 
 {
     struct json_object *value = opr_doc_at(old, ptr);
     if (value) {
-        (void)!opr_doc_put(doc, ptr, opr_doc_dup(value)); /* metadata is an object: decode saw to it */
+        (void)!opr_doc_put(doc, ptr,
+                           opr_doc_dup(value)); /* metadata is an object: decode saw to it */
     } else {
         opr_doc_del(doc, ptr);
     }
@@ -23,9 +24,9 @@ static void copy_member(struct json_object *doc, struct json_object *old, const 
 static void keep_own(struct json_object *doc, struct json_object *old)
 {
     static const char *const own[] = {
-        "/metadata/uid",       "/metadata/creationTimestamp",
-        "/metadata/generation", "/metadata/deletionTimestamp",
-        "/metadata/namespace", "/metadata/deletionGracePeriodSeconds",
+        "/metadata/uid",         "/metadata/creationTimestamp",
+        "/metadata/generation",  "/metadata/deletionTimestamp",
+        "/metadata/namespace",   "/metadata/deletionGracePeriodSeconds",
         "/metadata/generateName"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         copy_member(doc, old, own[i]);
@@ -109,9 +110,9 @@ static opr_status write(struct opr_req *r, struct json_object *doc, const struct
         opr_schema_convert(r->kind, r->kind->stored_as, doc);
     }
     bool is_gone = is_finished(r->kind, doc);
-    opr_status st =
-        is_gone ? opr_store_delete(r->api->store, key, opr_meta_rv(old), doc, ret_obj, &err)
-                : opr_store_put(r->api->store, key, opr_meta_rv(old), doc, ret_obj, &err);
+    opr_status st = is_gone
+                        ? opr_store_delete(r->api->store, key, opr_meta_rv(old), doc, ret_obj, &err)
+                        : opr_store_put(r->api->store, key, opr_meta_rv(old), doc, ret_obj, &err);
     if (st == OPR_OK && opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions")) {
         opr_crd_changed(r->api, *ret_obj, is_gone);
     }

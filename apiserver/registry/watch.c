@@ -17,12 +17,12 @@ struct watch {
     struct opr_apiserver *api;
     struct opr_kind *kind; /* ref */
     struct opr_select select;
-    struct opr_arena *arena; /* owned: the selector's text, the initial objects */
+    struct opr_arena *arena;         /* owned: the selector's text, the initial objects */
     struct opr_store_cursor *cursor; /* NULL: expired from the start */
     const struct opr_obj *const *initial;
     size_t n_initial, next_initial;
     uint64_t initial_rv;
-    uint64_t given_rv;     /* of an expired watch, for its message */
+    uint64_t given_rv; /* of an expired watch, for its message */
     uint64_t end_ns, bookmark_ns;
     uint64_t alarm_ns; /* what the alarm was set to last */
     struct opr_alarm alarm;
@@ -75,8 +75,7 @@ static void add_event(struct watch *w, struct opr_buf *out, const char *type,
                       const struct opr_obj *obj)
 {
     opr_buf_printf(out, "{\"type\":\"%s\",\"object\":", type);
-    opr_form_object(out, w->kind, w->form, !w->has_columns, obj,
-                    opr_clock_wall_ms(w->api->clock));
+    opr_form_object(out, w->kind, w->form, !w->has_columns, obj, opr_clock_wall_ms(w->api->clock));
     opr_buf_add_text(out, "}\n");
     w->has_columns = true;
 }
@@ -252,8 +251,8 @@ static void position(struct opr_req *r, struct watch *w, uint64_t rv, bool is_fr
         w->initial = objs;
         w->n_initial = wants_initial ? count : 0;
         w->initial_rv = rv;
-        w->has_initial_end = wants_initial && w->has_bookmarks &&
-                             opr_api_query_bool(r, "sendInitialEvents");
+        w->has_initial_end =
+            wants_initial && w->has_bookmarks && opr_api_query_bool(r, "sendInitialEvents");
     }
     /* A revision that was never given is of another store: the client has to begin anew. */
     if (rv > opr_store_revision(r->api->store) ||
@@ -282,10 +281,8 @@ void opr_api_watch(struct opr_req *r)
     w->select.fields = opr_arena_alloc(w->arena, (select.n_fields + 1) * sizeof *select.fields);
     for (size_t i = 0; i < select.n_fields; i++) {
         w->select.fields[i] = select.fields[i];
-        w->select.fields[i].field =
-            opr_str_of(opr_arena_dup(w->arena, select.fields[i].field));
-        w->select.fields[i].value =
-            opr_str_of(opr_arena_dup(w->arena, select.fields[i].value));
+        w->select.fields[i].field = opr_str_of(opr_arena_dup(w->arena, select.fields[i].field));
+        w->select.fields[i].value = opr_str_of(opr_arena_dup(w->arena, select.fields[i].value));
     }
     w->form = r->form;
     w->has_bookmarks = opr_api_query_bool(r, "allowWatchBookmarks");

@@ -6,9 +6,14 @@
 #include "core/base/fs.h"
 #include "core/base/str.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOG_BYTES (4 * 1024 * 1024) /* somewhat more than wal_autocheckpoint pages */
 
 struct opr__disk {
     sqlite3 *db;
@@ -50,6 +55,34 @@ static opr_status set_up(struct opr__disk *d, struct opr_error *reterr)
     return is_good ? OPR_OK : failed(d, "prepare", reterr);
 }
 
+/* Appending to a file costs a change of its metadata with each fsync, writing over it does not: on
+ * ext4 the second is some ten times faster. SQLite writes over its log after each checkpoint, so a
+ * log that begins with its full length is fast from the first commit on. What follows the last
+ * valid frame is not read (sqlite.org/fileformat2.html#walformat); zeros are no valid frame. */
+static void prefill_log(struct opr__disk *d)
+{
+    static const char zeros[64 * 1024];
+    char path[PATH_MAX + 8];
+    struct stat info;
+    int on = 1;
+    (void)sqlite3_file_control(d->db, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
+    snprintf(path, sizeof path, "%s-wal", d->path);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    off_t at = fstat(fd, &info) == 0 ? info.st_size : LOG_BYTES;
+    while (at < LOG_BYTES) {
+        ssize_t n = pwrite(fd, zeros, sizeof zeros, at);
+        if (n <= 0) {
+            break; /* it is only slower without */
+        }
+        at += n;
+    }
+    (void)fsync(fd);
+    close(fd);
+}
+
 opr_status opr__disk_open(const char *dir, struct opr__disk **ret_disk, struct opr_error *reterr)
 {
     OPR_TRY(opr_fs_mkdirs(dir, 0700, reterr));
@@ -67,6 +100,7 @@ opr_status opr__disk_open(const char *dir, struct opr__disk **ret_disk, struct o
         opr__disk_close(d);
         return st;
     }
+    prefill_log(d);
     *ret_disk = d;
     return OPR_OK;
 }

@@ -101,7 +101,7 @@ struct opr_store {
     struct opr__table table;
     struct opr__history history;
     uint64_t revision;
-    struct opr_vec *cursors; /* owned vector of borrowed cursors */
+    struct opr_vec *cursors;    /* owned vector of borrowed cursors */
     pthread_mutex_t queue_lock; /* guards what follows; taken before lock */
     pthread_cond_t has_writes, has_results;
     struct opr__write *first, *last;

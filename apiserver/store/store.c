@@ -173,21 +173,27 @@ void opr_store_list(const struct opr_store *s, struct opr_arena *a, struct opr_s
     *ret_count = count;
 }
 
-static opr_status write_and_wait(struct opr_store *s, struct opr__write *w, struct opr_obj **ret_obj,
-                                 struct opr_error *reterr)
+/* Hands a chain of writes to the writer; they are done in order, the last one last. */
+static void submit(struct opr_store *s, struct opr__write *first, struct opr__write *last)
 {
     pthread_mutex_lock(&s->queue_lock);
     if (s->last) {
-        s->last->next = w;
+        s->last->next = first;
     } else {
-        s->first = w;
+        s->first = first;
     }
-    s->last = w;
+    s->last = last;
     pthread_cond_signal(&s->has_writes);
-    while (!w->is_done) {
+    while (!last->is_done) {
         pthread_cond_wait(&s->has_results, &s->queue_lock);
     }
     pthread_mutex_unlock(&s->queue_lock);
+}
+
+static opr_status write_and_wait(struct opr_store *s, struct opr__write *w,
+                                 struct opr_obj **ret_obj, struct opr_error *reterr)
+{
+    submit(s, w, w);
     if (w->status != OPR_OK) {
         if (reterr) {
             *reterr = w->error;
@@ -210,11 +216,38 @@ opr_status opr_store_put(struct opr_store *s, struct opr_str key, uint64_t expec
     return write_and_wait(s, &w, ret_obj, reterr);
 }
 
+opr_status opr_store_put_absent(struct opr_store *s, const struct opr_store_new *objects,
+                                size_t count, struct opr_error *reterr)
+{
+    opr_status st = OPR_OK;
+    struct opr__write *writes = opr_xalloc((count + 1) * sizeof *writes);
+    for (size_t i = 0; i < count; i++) {
+        writes[i].key = objects[i].key;
+        writes[i].doc = objects[i].doc;
+        writes[i].expected_rv = OPR_STORE_ABSENT;
+        writes[i].next = i + 1 < count ? &writes[i + 1] : NULL;
+    }
+    if (count > 0) {
+        submit(s, &writes[0], &writes[count - 1]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (writes[i].status != OPR_OK && writes[i].status != OPR_E_EXISTS && st == OPR_OK) {
+            st = writes[i].status;
+            if (reterr) {
+                *reterr = writes[i].error;
+            }
+        } else if (writes[i].status == OPR_OK) {
+            opr_json_unref(writes[i].obj);
+        }
+    }
+    opr_free(writes);
+    return st;
+}
+
 opr_status opr_store_delete(struct opr_store *s, struct opr_str key, uint64_t expected_rv,
                             struct json_object *last, struct opr_obj **ret_obj,
                             struct opr_error *reterr)
 {
-    struct opr__write w = {
-        .key = key, .expected_rv = expected_rv, .doc = last, .is_delete = true};
+    struct opr__write w = {.key = key, .expected_rv = expected_rv, .doc = last, .is_delete = true};
     return write_and_wait(s, &w, ret_obj, reterr);
 }

@@ -42,6 +42,15 @@ size_t opr_store_count(const struct opr_store *s, struct opr_str prefix);
 OPR_NODISCARD opr_status opr_store_put(struct opr_store *s, struct opr_str key,
                                        uint64_t expected_rv, struct json_object *doc,
                                        struct opr_obj **ret_obj, struct opr_error *reterr);
+/* The same for many new objects at once, as one batch. A key that is there already keeps its object
+ * and is no failure. */
+struct opr_store_new {
+    struct opr_str key;
+    struct json_object *doc;
+};
+OPR_NODISCARD opr_status opr_store_put_absent(struct opr_store *s,
+                                              const struct opr_store_new *objects, size_t count,
+                                              struct opr_error *reterr);
 /* last: the object's last state as watchers shall see it (its resourceVersion becomes the
  * deletion's); NULL: as it was. */
 OPR_NODISCARD opr_status opr_store_delete(struct opr_store *s, struct opr_str key,

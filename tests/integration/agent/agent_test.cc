@@ -165,8 +165,8 @@ TEST_F(Agent, RegistersItsNodeAndRenewsItsLease)
     EXPECT_EQ("n1", get("/api/v1/nodes/n1", "/metadata/labels/kubernetes.io~1hostname"));
     EXPECT_NE("", get("/api/v1/nodes/n1", "/status/allocatable/memory"));
     const char *path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1";
+    ASSERT_TRUE(wait_for([&] { return get(path, "/spec/renewTime") != ""; }));
     std::string first = get(path, "/spec/renewTime");
-    ASSERT_NE("", first);
     EXPECT_EQ("2", get(path, "/spec/leaseDurationSeconds"));
     EXPECT_TRUE(wait_for([&] { return get(path, "/spec/renewTime") > first; }));
 }

@@ -14,7 +14,8 @@
 #include <unistd.h>
 #include <vector>
 
-namespace {
+namespace
+{
 
 const int WRITERS = 4;
 
@@ -31,11 +32,12 @@ void count_up(opr_store *s, int writer, int first, int out)
         json_object *doc = json_object_new_object();
         opr_obj *obj = nullptr;
         opr_doc_put_int(doc, "/n", n);
-        if (opr_store_put(s, opr_str_of(key.c_str()), OPR_STORE_ANY, doc, &obj, nullptr) != OPR_OK) {
+        if (opr_store_put(s, opr_str_of(key.c_str()), OPR_STORE_ANY, doc, &obj, nullptr) !=
+            OPR_OK) {
             _exit(3);
         }
-        Note note = {writer, n, strtoull(opr_json_str(obj, "/metadata/resourceVersion", ""),
-                                         nullptr, 10)};
+        Note note = {writer, n,
+                     strtoull(opr_json_str(obj, "/metadata/resourceVersion", ""), nullptr, 10)};
         if (write(out, &note, sizeof note) != sizeof note) {
             _exit(4);
         }

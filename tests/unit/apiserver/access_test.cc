@@ -4,13 +4,17 @@
 
 using testing::HasSubstr;
 
-class Access : public Api {
+class Access : public Api
+{
   protected:
     void as(const std::string &name, std::vector<std::string> groups = {}, Headers headers = {})
     {
         caller = {name, std::move(groups), std::move(headers)};
     }
-    void as_admin() { caller = Caller(); }
+    void as_admin()
+    {
+        caller = Caller();
+    }
     void allow(const std::string &verb, const std::string &resource, const std::string &subject)
     {
         std::string rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/";
@@ -28,16 +32,18 @@ class Access : public Api {
     }
     std::string token(const std::string &spec = "{}")
     {
-        Answer a = post("/api/v1/namespaces/default/serviceaccounts/sa/token", "{'spec':" + spec +
-                                                                                   "}");
+        Answer a =
+            post("/api/v1/namespaces/default/serviceaccounts/sa/token", "{'spec':" + spec + "}");
         EXPECT_EQ(a.status, 201) << a.body;
         return a.str("/status/token");
     }
-    void as_token(const std::string &text) { as("", {}, {{"Authorization", "Bearer " + text}}); }
+    void as_token(const std::string &text)
+    {
+        as("", {}, {{"Authorization", "Bearer " + text}});
+    }
 };
 
-static const char BOB[] =
-    "{'apiGroup':'rbac.authorization.k8s.io','kind':'User','name':'bob'}";
+static const char BOB[] = "{'apiGroup':'rbac.authorization.k8s.io','kind':'User','name':'bob'}";
 static const char ACCOUNT[] = "{'kind':'ServiceAccount','name':'sa','namespace':'default'}";
 
 TEST_F(Access, NobodyMayAskForHealthAndVersionOnly)

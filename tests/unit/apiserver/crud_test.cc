@@ -77,8 +77,9 @@ TEST_F(Crud, BadBodies)
 {
     Answer a = post(CONFIGMAPS, "{'metadata':{}}");
     EXPECT_EQ(a.status, 422);
-    EXPECT_EQ(a.str("/message"), "ConfigMap \"\" is invalid: metadata.name: Required value: name or "
-                                 "generateName is required");
+    EXPECT_EQ(a.str("/message"),
+              "ConfigMap \"\" is invalid: metadata.name: Required value: name or "
+              "generateName is required");
     EXPECT_EQ(a.str("/details/causes/0/reason"), "FieldValueRequired");
     a = post(CONFIGMAPS, "{'apiVersion':'v1','kind':'Secret','metadata':{'name':'x'}}");
     EXPECT_EQ(a.status, 400);
@@ -89,9 +90,10 @@ TEST_F(Crud, BadBodies)
     EXPECT_THAT(a.str("/message"), HasSubstr("does not match the namespace sent on the request"));
     a = post(CONFIGMAPS, "{'metadata':{'name':'x'},'data':{'a':1}}");
     EXPECT_EQ(a.status, 400);
-    EXPECT_EQ(a.str("/message"),
-              "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal "
-              "number into Go struct field ConfigMap.data of type string");
+    EXPECT_EQ(
+        a.str("/message"),
+        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal "
+        "number into Go struct field ConfigMap.data of type string");
     EXPECT_EQ(post(CONFIGMAPS, "{bad").status, 400);
     EXPECT_EQ(call("POST", CONFIGMAPS, "{}", "text/csv").status, 415);
 }
@@ -133,8 +135,8 @@ TEST_F(Crud, UpdateChecksVersionNameAndUid)
 {
     Answer a = make("configmaps", "a", "'data':{'k':'1'}");
     std::string rv = a.str("/metadata/resourceVersion");
-    Answer b = call("PUT", CONFIGMAPS "/a", "{'metadata':{'name':'a','resourceVersion':'" + rv +
-                                                "'},'data':{'k':'2'}}");
+    Answer b = call("PUT", CONFIGMAPS "/a",
+                    "{'metadata':{'name':'a','resourceVersion':'" + rv + "'},'data':{'k':'2'}}");
     EXPECT_EQ(b.status, 200);
     EXPECT_EQ(b.str("/metadata/uid"), a.str("/metadata/uid"));
     b = call("PUT", CONFIGMAPS "/a",

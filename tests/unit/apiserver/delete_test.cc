@@ -77,8 +77,8 @@ TEST_F(Delete, PropagationPoliciesAreFinalizers)
 TEST_F(Delete, Collection)
 {
     for (const char *name : {"a", "b", "c"}) {
-        post(CONFIGMAPS, std::string("{'metadata':{'name':'") + name + "','labels':{'n':'" + name +
-                             "'}}}");
+        post(CONFIGMAPS,
+             std::string("{'metadata':{'name':'") + name + "','labels':{'n':'" + name + "'}}}");
     }
     Answer a = remove(CONFIGMAPS "?labelSelector=n+in+(a,b)");
     EXPECT_EQ(a.status, 200);
@@ -96,7 +96,8 @@ TEST_F(Delete, CollectionWithManyRefusals)
     EXPECT_LE(a.headers.size(), 4u);
 }
 
-class DeletePod : public Api {
+class DeletePod : public Api
+{
   protected:
     void bind(const std::string &name)
     {

@@ -74,8 +74,9 @@ TEST_F(Services, Addresses)
     EXPECT_THAT(a.str("/spec/clusterIP"), testing::StartsWith("10.96."));
     EXPECT_EQ(a.str("/spec/clusterIPs/0"), a.str("/spec/clusterIP"));
     EXPECT_EQ(a.str("/spec/ipFamilies/0"), "IPv4");
-    Answer b = make("services", "b",
-                    "'spec':{'clusterIP':'" + a.str("/spec/clusterIP") + "','ports':[{'port':80}]}");
+    Answer b =
+        make("services", "b",
+             "'spec':{'clusterIP':'" + a.str("/spec/clusterIP") + "','ports':[{'port':80}]}");
     EXPECT_EQ(b.status, 422);
     EXPECT_THAT(b.str("/message"), HasSubstr("provided IP is already allocated"));
     b = make("services", "b", "'spec':{'clusterIP':'192.168.0.1','ports':[{'port':80}]}");
@@ -92,13 +93,15 @@ TEST_F(Services, NodePorts)
     int64_t port = a.num("/spec/ports/0/nodePort");
     EXPECT_GE(port, 30000);
     EXPECT_LE(port, 32767);
-    Answer b = make("services", "b", "'spec':{'type':'NodePort','ports':[{'port':80,'nodePort':" +
-                                         std::to_string(port) + "}]}");
+    Answer b = make(
+        "services", "b",
+        "'spec':{'type':'NodePort','ports':[{'port':80,'nodePort':" + std::to_string(port) + "}]}");
     EXPECT_EQ(b.status, 422);
     EXPECT_THAT(b.str("/message"), HasSubstr("provided port is already allocated"));
 }
 
-class Custom : public Api {
+class Custom : public Api
+{
   protected:
     static constexpr const char *CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     static constexpr const char *WIDGETS = "/apis/x.io/v1/namespaces/default/widgets";
@@ -226,9 +229,9 @@ using Discovery = Api;
 
 TEST_F(Discovery, Aggregated)
 {
-    caller.headers = {
-        {"Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
-                   "application/json"}};
+    caller.headers = {{"Accept",
+                       "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+                       "application/json"}};
     Answer a = get("/api");
     EXPECT_EQ(a.str("/kind"), "APIGroupDiscoveryList");
     EXPECT_EQ(a.header("Content-Type"),

@@ -6,7 +6,8 @@
 
 using testing::HasSubstr;
 
-class List : public Api {
+class List : public Api
+{
   protected:
     void SetUp() override
     {

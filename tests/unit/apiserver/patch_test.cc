@@ -4,7 +4,8 @@
 
 using testing::HasSubstr;
 
-class Patch : public Api {
+class Patch : public Api
+{
   protected:
     void SetUp() override
     {

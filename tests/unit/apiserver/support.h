@@ -22,7 +22,8 @@ inline std::string quoted(std::string text)
     return text;
 }
 
-class Doc {
+class Doc
+{
   public:
     explicit Doc(const std::string &text)
     {
@@ -30,7 +31,9 @@ class Doc {
             doc_ = nullptr;
         }
     }
-    Doc(const Doc &other) : doc_(json_object_get(other.doc_)) {}
+    Doc(const Doc &other) : doc_(json_object_get(other.doc_))
+    {
+    }
     Doc &operator=(const Doc &other)
     {
         json_object_get(other.doc_);
@@ -38,14 +41,26 @@ class Doc {
         doc_ = other.doc_;
         return *this;
     }
-    ~Doc() { json_object_put(doc_); }
+    ~Doc()
+    {
+        json_object_put(doc_);
+    }
     std::string str(const std::string &ptr) const
     {
         return opr_doc_str(doc_, ptr.c_str(), "-");
     }
-    int64_t num(const std::string &ptr) const { return opr_doc_int(doc_, ptr.c_str(), -1); }
-    bool flag(const std::string &ptr) const { return opr_doc_bool(doc_, ptr.c_str(), false); }
-    bool has(const std::string &ptr) const { return opr_doc_at(doc_, ptr.c_str()) != nullptr; }
+    int64_t num(const std::string &ptr) const
+    {
+        return opr_doc_int(doc_, ptr.c_str(), -1);
+    }
+    bool flag(const std::string &ptr) const
+    {
+        return opr_doc_bool(doc_, ptr.c_str(), false);
+    }
+    bool has(const std::string &ptr) const
+    {
+        return opr_doc_at(doc_, ptr.c_str()) != nullptr;
+    }
     size_t size(const std::string &ptr) const
     {
         json_object *list = opr_doc_at(doc_, ptr.c_str());
@@ -83,7 +98,8 @@ struct Caller {
 };
 
 /* A watch, read as far as it goes: "ADDED name" and so on. */
-class Watch {
+class Watch
+{
   public:
     explicit Watch(const opr_http_response &res) : status(res.status), source_(res.source)
     {
@@ -132,7 +148,8 @@ class Watch {
     opr_http_waker waker_;
 };
 
-class Api : public testing::Test {
+class Api : public testing::Test
+{
   protected:
     void SetUp() override
     {
@@ -167,7 +184,10 @@ class Api : public testing::Test {
         opr_arena_free(a);
         return answer;
     }
-    Answer get(const std::string &path) { return call("GET", path); }
+    Answer get(const std::string &path)
+    {
+        return call("GET", path);
+    }
     Answer post(const std::string &path, const std::string &body)
     {
         return call("POST", path, body);
@@ -192,9 +212,8 @@ class Api : public testing::Test {
     }
     Answer make(const std::string &kind, const std::string &name, const std::string &rest = "")
     {
-        return post("/api/v1/namespaces/default/" + kind, "{'metadata':{'name':'" + name + "'}" +
-                                                              (rest.empty() ? "" : "," + rest) +
-                                                              "}");
+        return post("/api/v1/namespaces/default/" + kind,
+                    "{'metadata':{'name':'" + name + "'}" + (rest.empty() ? "" : "," + rest) + "}");
     }
     Answer make_pod(const std::string &name, const std::string &spec = "")
     {
@@ -202,7 +221,10 @@ class Api : public testing::Test {
                     "'spec':{" + spec + (spec.empty() ? "" : ",") +
                         "'containers':[{'name':'c','image':'i'}]}");
     }
-    void advance(uint64_t ms) { opr_clock_fake_advance(clock_, ms); }
+    void advance(uint64_t ms)
+    {
+        opr_clock_fake_advance(clock_, ms);
+    }
 
     Caller caller;
     opr_apiserver *server_ = nullptr;
@@ -236,8 +258,8 @@ class Api : public testing::Test {
         opr_http_request req = {};
         req.method = opr_str_of(method.c_str());
         req.path = opr_str_n(path.data(), std::min(mark, path.size()));
-        req.query = mark == std::string::npos ? opr_str_n("", 0)
-                                              : opr_str_of(path.c_str() + mark + 1);
+        req.query =
+            mark == std::string::npos ? opr_str_n("", 0) : opr_str_of(path.c_str() + mark + 1);
         req.headers = headers.data();
         req.n_headers = headers.size();
         req.body = opr_str_n(body.data(), body.size());

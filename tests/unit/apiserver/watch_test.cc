@@ -7,10 +7,17 @@
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class Watching : public Api {
+class Watching : public Api
+{
   protected:
-    std::string revision() { return get(CONFIGMAPS).str("/metadata/resourceVersion"); }
-    std::string since(const std::string &rv) { return CONFIGMAPS "?watch=1&resourceVersion=" + rv; }
+    std::string revision()
+    {
+        return get(CONFIGMAPS).str("/metadata/resourceVersion");
+    }
+    std::string since(const std::string &rv)
+    {
+        return CONFIGMAPS "?watch=1&resourceVersion=" + rv;
+    }
 };
 
 TEST_F(Watching, ChangesAfterARevision)

@@ -6,7 +6,8 @@
 
 using testing::ElementsAre;
 
-namespace {
+namespace
+{
 
 /* Runs SQL on the file of a store that is closed. */
 void run_sql(const char *dir, const char *sql)

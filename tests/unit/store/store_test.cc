@@ -52,7 +52,8 @@ TEST(Store, AKeyThatIsNotThereCanNotBeReplacedOrRemoved)
 TEST(Store, ListsAPrefixInKeyOrder)
 {
     Store s;
-    for (const char *key : {"g/pods/b/2", "g/pods/a/1", "g/podsx/a/1", "f/pods/a/1", "g/pods/b/1"}) {
+    for (const char *key :
+         {"g/pods/b/2", "g/pods/a/1", "g/podsx/a/1", "f/pods/a/1", "g/pods/b/1"}) {
         ASSERT_EQ(s.put(key, "x"), OPR_OK);
     }
     EXPECT_THAT(s.list("g/pods/"), ElementsAre("g/pods/a/1", "g/pods/b/1", "g/pods/b/2"));

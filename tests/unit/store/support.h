@@ -13,7 +13,8 @@
 #include <string>
 #include <vector>
 
-class Store {
+class Store
+{
   public:
     explicit Store(const char *dir = nullptr, uint32_t window = 0)
     {
@@ -21,10 +22,16 @@ class Store {
         opr_error err = {};
         EXPECT_EQ(opr_store_open(&config, &store_, &err), OPR_OK) << err.message;
     }
-    ~Store() { opr_store_close(store_); }
+    ~Store()
+    {
+        opr_store_close(store_);
+    }
     Store(const Store &) = delete;
     Store &operator=(const Store &) = delete;
-    opr_store *get() const { return store_; }
+    opr_store *get() const
+    {
+        return store_;
+    }
 
     opr_status put(const std::string &key, const std::string &value,
                    uint64_t expected = OPR_STORE_ANY, uint64_t *ret_rv = nullptr)
@@ -33,7 +40,8 @@ class Store {
         opr_doc_put_str(doc, "/metadata/name", key.c_str());
         opr_doc_put_str(doc, "/data", value.c_str());
         opr_obj *obj = nullptr;
-        opr_status st = opr_store_put(store_, opr_str_of(key.c_str()), expected, doc, &obj, nullptr);
+        opr_status st =
+            opr_store_put(store_, opr_str_of(key.c_str()), expected, doc, &obj, nullptr);
         if (st == OPR_OK && ret_rv) {
             *ret_rv = rv_of(obj);
         }
@@ -82,15 +90,22 @@ class Store {
     opr_store *store_ = nullptr;
 };
 
-class Folder {
+class Folder
+{
   public:
     Folder()
     {
         char path[] = "/tmp/operon-store-XXXXXX";
         path_ = mkdtemp(path);
     }
-    ~Folder() { EXPECT_EQ(opr_fs_remove_tree(path_.c_str(), nullptr), OPR_OK); }
-    const char *path() const { return path_.c_str(); }
+    ~Folder()
+    {
+        EXPECT_EQ(opr_fs_remove_tree(path_.c_str(), nullptr), OPR_OK);
+    }
+    const char *path() const
+    {
+        return path_.c_str();
+    }
 
   private:
     std::string path_;

@@ -8,7 +8,8 @@
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-namespace {
+namespace
+{
 
 struct Waker {
     opr_http_waker waker;
@@ -20,13 +21,17 @@ void wake(opr_http_waker *w)
     reinterpret_cast<Waker *>(w)->count++;
 }
 
-class Cursor {
+class Cursor
+{
   public:
     Cursor(const Store &s, const char *prefix, uint64_t rv, opr_http_waker *waker = nullptr)
     {
         status = opr_store_watch(s.get(), opr_str_of(prefix), rv, waker, &cursor_);
     }
-    ~Cursor() { opr_store_unwatch(cursor_); }
+    ~Cursor()
+    {
+        opr_store_unwatch(cursor_);
+    }
     /* "+name" created, "*name" changed, "-name" deleted, each with its revision. */
     std::vector<std::string> all()
     {
@@ -40,7 +45,10 @@ class Cursor {
         }
         return events;
     }
-    uint64_t rv() const { return opr_store_cursor_rv(cursor_); }
+    uint64_t rv() const
+    {
+        return opr_store_cursor_rv(cursor_);
+    }
     opr_status status;
 
   private:
