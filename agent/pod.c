@@ -253,6 +253,17 @@ static bool any_runs(const struct opr__pod *p)
     return false;
 }
 
+static bool any_main_runs(const struct opr__pod *p)
+{
+    for (size_t i = 0; i < p->containers.count; i++) {
+        const struct opr__container *c = p->containers.items[i];
+        if (!c->is_init && c->run.phase == OPR__RUN_RUNNING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void end_containers(struct opr__pod *p)
 {
     if (!p->is_ending) {
@@ -267,8 +278,12 @@ static void end_containers(struct opr__pod *p)
     if (now_grace >= 0 && after_ms(p, (uint64_t)now_grace * 1000) < p->end_by_ns) {
         p->end_by_ns = after_ms(p, (uint64_t)now_grace * 1000);
     }
+    bool mains_run = any_main_runs(p) && opr__now_ns(p->agent) < p->end_by_ns;
     for (size_t i = 0; i < p->containers.count; i++) {
         struct opr__container *c = p->containers.items[i];
+        if (c->is_sidecar && mains_run) {
+            continue; /* what serves the others ends after them */
+        }
         if (c->run.phase == OPR__RUN_RUNNING) {
             if (!c->term_at_ns) {
                 opr__event_add(p, c->name, "Normal", "Killing", "Stopping container %s", c->name);

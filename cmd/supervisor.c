@@ -323,7 +323,10 @@ int opr_supervisor_run(const struct opr_supervisor_config *config)
     for (int64_t i = 0; i < s.cluster->nodes; i++) {
         char name[32];
         snprintf(name, sizeof name, "node-%lld", (long long)i + 1);
-        opr_cluster_forget_pid(s.cluster, name);
+        if (!opr_cluster_pid(s.cluster,
+                             name)) { /* one of 'operon node start' is for 'down' to end */
+            opr_cluster_forget_pid(s.cluster, name);
+        }
     }
     opr_cluster_forget_pid(s.cluster, "apiserver");
     close(s.signals);

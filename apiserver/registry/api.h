@@ -202,6 +202,9 @@ void opr_api_bind(struct opr_req *r);
 void opr_api_evict(struct opr_req *r);
 void opr_api_token(struct opr_req *r);
 void opr_api_log(struct opr_req *r);
+/* Answers with a log that goes on (log_follow.c), or with the agent's refusal. */
+void opr_log_follow(struct opr_req *r, struct opr_endpoint *endpoint, const char *path);
+void opr_log_refuse(struct opr_req *r, int status, struct opr_str text);
 void opr_api_review(struct opr_req *r); /* the virtual kinds that are created, never stored */
 
 /* -- admission (admission.c, services.c) ---------------------------------------------------- */

@@ -74,115 +74,25 @@ static const char *log_path(struct opr_req *r, const char *container)
             opr_buf_add_char(&path, '&');
         }
     }
+    const char *since = opr_api_query(r, "sinceTime");
+    int64_t at;
+    if (since && opr_time_parse(opr_str_of(since), &at) == OPR_OK && at < r->now_ms) {
+        opr_buf_printf(&path, "sinceSeconds=%lld&", (long long)((r->now_ms - at + 999) / 1000));
+    }
     const char *text = opr_arena_dup(r->arena, opr_buf_str(&path));
     opr_buf_fini(&path);
     return text;
 }
 
-/* -- a followed log ---------------------------------------------------------------------------- */
-
-struct follow {
-    struct opr_http_source source; /* first member */
-    pthread_t thread;
-    struct opr_loop *loop;         /* of the thread */
-    struct opr_endpoint *endpoint; /* ref */
-    char *path;                    /* owned */
-    struct opr_stream *stream;     /* loop thread only */
-    pthread_mutex_t lock;          /* guards what follows */
-    struct opr_buf text;
-    struct opr_http_waker *waker;
-    bool is_over;
-};
-
-static void tell(struct follow *f)
-{
-    if (f->waker) {
-        f->waker->wake(f->waker);
-    }
-}
-
-static void on_data(void *arg, struct opr_str data)
-{
-    struct follow *f = arg;
-    pthread_mutex_lock(&f->lock);
-    opr_buf_add_str(&f->text, data);
-    tell(f);
-    pthread_mutex_unlock(&f->lock);
-}
-
-static void on_end(void *arg, opr_status st, const struct opr_error *err)
-{
-    struct follow *f = arg;
-    (void)err;
-    (void)st; /* the log ends where the agent ends it */
-    f->stream = NULL;
-    pthread_mutex_lock(&f->lock);
-    f->is_over = true;
-    tell(f);
-    pthread_mutex_unlock(&f->lock);
-}
-
-static void *run_follow(void *arg)
-{
-    static const struct opr_stream_handler handler = {NULL, on_data, on_end};
-    struct follow *f = arg;
-    struct opr_client_request req = {.method = "GET", .path_query = f->path, .accept = "*/*"};
-    struct opr_streams *streams = opr_streams_new(f->loop, f->endpoint);
-    f->stream = opr_stream_open(streams, &req, &handler, f);
-    opr_loop_run(f->loop);
-    opr_streams_free(streams);
-    return NULL;
-}
-
-static opr_status pull(struct opr_http_source *s, struct opr_buf *out, size_t max)
-{
-    struct follow *f = (struct follow *)s;
-    pthread_mutex_lock(&f->lock);
-    size_t len = f->text.len < max ? f->text.len : max;
-    opr_buf_add(out, f->text.data, len);
-    opr_buf_consume(&f->text, len);
-    opr_status st = f->is_over && len == 0 ? OPR_E_END : OPR_OK;
-    pthread_mutex_unlock(&f->lock);
-    return st;
-}
-
-static void attach(struct opr_http_source *s, struct opr_http_waker *waker)
-{
-    struct follow *f = (struct follow *)s;
-    pthread_mutex_lock(&f->lock);
-    f->waker = waker;
-    pthread_mutex_unlock(&f->lock);
-}
-
-static void close_follow(struct opr_http_source *s)
-{
-    struct follow *f = (struct follow *)s;
-    attach(s, NULL);
-    opr_loop_stop(f->loop);
-    pthread_join(f->thread, NULL);
-    opr_loop_free(f->loop);
-    opr_endpoint_unref(f->endpoint);
-    opr_buf_fini(&f->text);
-    opr_free(f->path);
-    pthread_mutex_destroy(&f->lock);
-    opr_free(f);
-}
-
-static void start_follow(struct opr_req *r, struct opr_endpoint *endpoint, const char *path)
-{
-    struct follow *f = opr_xalloc(sizeof *f);
-    f->source = (struct opr_http_source){pull, attach, close_follow};
-    f->loop = opr_loop_new();
-    f->endpoint = opr_endpoint_ref(endpoint);
-    f->path = opr_xstrdup(path);
-    pthread_mutex_init(&f->lock, NULL);
-    OPR_CHECK(pthread_create(&f->thread, NULL, run_follow, f) == 0);
-    r->res->status = 200;
-    r->res->source = &f->source;
-    opr_api_header(r, "Content-Type", OPR_STR("text/plain"));
-}
-
 /* -- one answer -------------------------------------------------------------------------------- */
+
+/* A refusal of the agent, in its own words. */
+void opr_log_refuse(struct opr_req *r, int status, struct opr_str text)
+{
+    text = opr_str_trim(text);
+    opr_api_fail(r, status == 404 ? 404 : 400, status == 404 ? "NotFound" : "BadRequest", "%.*s",
+                 OPR_STR_ARG(text));
+}
 
 static void fetch(struct opr_req *r, struct opr_endpoint *endpoint, const char *path)
 {
@@ -194,9 +104,7 @@ static void fetch(struct opr_req *r, struct opr_endpoint *endpoint, const char *
     if (opr_session_call(session, &req, &res, &err) != OPR_OK) {
         opr_api_fail(r, 500, NULL, "the node agent does not answer: %s", err.message);
     } else if (res.status != 200) {
-        opr_api_fail(r, res.status == 404 ? 404 : 400,
-                     res.status == 404 ? "NotFound" : "BadRequest", "%.*s",
-                     OPR_STR_ARG(opr_str_trim(opr_buf_str(&res.body))));
+        opr_log_refuse(r, res.status, opr_buf_str(&res.body));
     } else {
         r->res->status = 200;
         r->res->body = res.body;
@@ -236,7 +144,7 @@ static void serve(struct opr_req *r, const struct opr_obj *pod)
     }
     const char *path = log_path(r, container);
     if (opr_api_query_bool(r, "follow")) {
-        start_follow(r, endpoint, path);
+        opr_log_follow(r, endpoint, path);
     } else {
         fetch(r, endpoint, path);
     }

@@ -321,16 +321,34 @@ static void answer_one(struct opr_req *r, struct json_object *take_items)
     json_object_put(take_items);
 }
 
+static bool is_selected_node(struct opr_req *r, const struct opr_selector *labels, const char *name)
+{
+    const struct opr_kind *kind = opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("nodes"));
+    struct opr_obj *node = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", name));
+    bool is_selected = node && (!r->name || strcmp(r->name, name) == 0) &&
+                       opr_selector_match(labels, opr_json_at(node, "/metadata/labels"));
+    opr_json_unref(node);
+    return is_selected;
+}
+
 static void serve_nodes(struct opr_req *r)
 {
     size_t count;
+    struct opr_selector *labels = NULL;
+    struct opr_error err = {0};
+    const char *text = opr_api_query(r, "labelSelector");
+    if (opr_selector_parse(opr_str_of(text ? text : ""), &labels, &err) != OPR_OK) {
+        opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+        return;
+    }
     const struct opr_obj **nodes = fresh(r, &count);
     struct json_object *items = json_object_new_array();
     for (size_t i = 0; i < count; i++) {
-        if (!r->name || strcmp(r->name, opr_json_str(nodes[i], "/node", "")) == 0) {
+        if (is_selected_node(r, labels, opr_json_str(nodes[i], "/node", ""))) {
             json_object_array_add(items, node_metrics(nodes[i]));
         }
     }
+    opr_selector_free(labels);
     if (r->name) {
         answer_one(r, items);
     } else {

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from cluster import OPERON, Cluster, wait_for  # noqa: E402
+from cluster import OPERON, Cluster, is_alive, wait_for  # noqa: E402
 
 
 class Program(unittest.TestCase):
@@ -77,6 +77,21 @@ class Program(unittest.TestCase):
             self.assertIn("not found", self.fails(c, "logs", "nothere"))
         finally:
             c.down()
+
+    def test_a_node_dies_and_comes_back(self):
+        c = Cluster(2, "--node-grace", "2s")
+        try:
+            c.up()
+            before = c.pids()
+            c.operon("node", "kill", "node-2")
+            wait_for("dead", 10, lambda: "NotReady" in c.operon("get", "nodes"))
+            c.operon("node", "start", "node-2")
+            wait_for("back", 10, lambda: "NotReady" not in c.operon("get", "nodes"))
+            self.assertNotEqual(before["node-2"], c.pids()["node-2"])
+            started = c.pids()["node-2"]
+        finally:
+            c.down()
+        self.assertFalse(is_alive(started), "down ends a node that was started again")
 
     def test_help_of_every_command(self):
         listing = subprocess.run([OPERON, "--help"], capture_output=True, text=True).stdout

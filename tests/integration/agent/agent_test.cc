@@ -242,6 +242,27 @@ TEST_F(Agent, AFailedInitContainerHoldsTheRestBack)
     EXPECT_EQ("PodInitializing", pod("f", "/status/containerStatuses/0/state/waiting/reason"));
 }
 
+TEST_F(Agent, ASidecarServesFromBeginningToEnd)
+{
+    std::string file = dir + "/order";
+    create("side",
+           R"("initContainers":[{"name":"s","image":"operon.local/host","restartPolicy":"Always",
+        "command":["sh","-c","trap 'echo side >> )" +
+               file + R"(; exit 0' TERM; echo up >> )" + file +
+               R"(; while :; do sleep 0.05; done"]}],
+      "containers":[{"name":"c","image":"operon.local/host",
+        "command":["sh","-c","trap 'sleep 0.3; echo main >> )" +
+               file + R"(; exit 0' TERM; echo run >> )" + file +
+               R"(; while :; do sleep 0.05; done"]}])");
+    ASSERT_TRUE(waits_for("side", PHASE, "Running"));
+    ASSERT_TRUE(wait_for([&] { return read_file(file).find("run") != std::string::npos; }));
+    ASSERT_EQ(OPR_OK, call("DELETE", "/api/v1/namespaces/default/pods/side", ""));
+    ASSERT_TRUE(wait_for([&] { return pod("side", "/metadata/name").empty(); }));
+    std::string order = read_file(file);
+    EXPECT_LT(order.find("main\n"), order.find("side\n")) << order;
+    EXPECT_NE(std::string::npos, order.find("side\n")) << order;
+}
+
 TEST_F(Agent, OtherImagesAreRefusedHonestly)
 {
     create("img", R"("containers":[{"name":"c","image":"nginx:1"}])");

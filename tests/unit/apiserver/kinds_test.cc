@@ -203,6 +203,10 @@ TEST_F(Samples, ServeTheMetricsApis)
         "'requests':99,'source':'bpf'}}]}";
     ASSERT_EQ(post("/apis/metrics.operon.local/v1/nodesamples", sample).status, 201);
     Answer a = get("/apis/metrics.k8s.io/v1beta1/nodes");
+    EXPECT_EQ(a.size("/items"), 0u) << "there is no such Node";
+    post("/api/v1/nodes", "{'metadata':{'name':'n1','labels':{'z':'1'}}}");
+    EXPECT_EQ(get("/apis/metrics.k8s.io/v1beta1/nodes?labelSelector=z%3D2").size("/items"), 0u);
+    a = get("/apis/metrics.k8s.io/v1beta1/nodes?labelSelector=z%3D1");
     EXPECT_EQ(a.str("/kind"), "NodeMetricsList");
     EXPECT_EQ(a.str("/items/0/usage/cpu"), "1500000000n");
     EXPECT_EQ(a.str("/items/0/usage/memory"), "1024Ki");
