@@ -33,8 +33,9 @@ spec:
 
 
 def has_fixture():
-    return os.path.exists(os.path.join(REAL, "up.sh")) and \
-        os.path.exists(os.path.join(REAL_BIN, "kube-apiserver"))
+    programs = ("kube-apiserver", "etcd", "kubectl", "kwok", "kube-scheduler")
+    return os.path.exists(os.path.join(REAL, "up.sh")) and shutil.which("go") is not None and \
+        all(os.path.exists(os.path.join(REAL_BIN, p)) for p in programs)
 
 
 @unittest.skipUnless(os.environ.get("KUBECONFIG") or has_fixture(),

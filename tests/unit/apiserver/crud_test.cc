@@ -198,6 +198,8 @@ TEST_F(Crud, TablesAndMetadataByAccept)
     EXPECT_EQ(a.num("/rows/0/cells/1"), 1);
     EXPECT_EQ(a.str("/rows/0/object/kind"), "PartialObjectMetadata");
     EXPECT_EQ(get(CONFIGMAPS "/a").str("/kind"), "Table");
+    EXPECT_EQ(get(CONFIGMAPS "?includeObject=Object").str("/rows/0/object/data/k"), "v");
+    EXPECT_FALSE(get(CONFIGMAPS "?includeObject=None").has("/rows/0/object"));
     caller.headers = {
         {"Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}};
     a = get(CONFIGMAPS);

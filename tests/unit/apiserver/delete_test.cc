@@ -147,25 +147,80 @@ TEST_F(DeletePod, BindingIsOnce)
     EXPECT_EQ(post(PODS "/p/binding", "{'metadata':{'name':'p'}}").status, 422);
 }
 
-TEST_F(DeletePod, EvictionAsksTheBudget)
+class Evict : public Api
 {
-    std::string budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
-    post(PODS, "{'metadata':{'name':'p','labels':{'a':'b'}},'spec':{'containers':[{'name':'c',"
-               "'image':'i'}]}}");
-    ASSERT_EQ(post(budgets, "{'metadata':{'name':'b'},'spec':{'minAvailable':1,'selector':"
-                            "{'matchLabels':{'a':'b'}}}}")
-                  .status,
-              201);
-    std::string eviction = "{'apiVersion':'policy/v1','kind':'Eviction','metadata':{'name':'p'}}";
-    Answer a = post(PODS "/p/eviction", eviction);
+  protected:
+    static constexpr const char *BUDGETS =
+        "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    void make_ready_pod(const std::string &name)
+    {
+        ASSERT_EQ(post(PODS, "{'metadata':{'name':'" + name +
+                                 "','labels':{'a':'b'}},'spec':{'nodeName':'n','containers':"
+                                 "[{'name':'c','image':'i'}]}}")
+                      .status,
+                  201);
+        ASSERT_EQ(merge(PODS "/" + name + "/status",
+                        "{'status':{'phase':'Running','conditions':[{'type':'Ready','status':"
+                        "'True'}]}}")
+                      .status,
+                  200);
+    }
+    void make_budget(const std::string &spec)
+    {
+        ASSERT_EQ(post(BUDGETS, "{'metadata':{'name':'b'},'spec':{" + spec +
+                                    ",'selector':{'matchLabels':{'a':'b'}}}}")
+                      .status,
+                  201);
+    }
+    Answer evict(const std::string &name)
+    {
+        return post(PODS "/" + name + "/eviction",
+                    "{'apiVersion':'policy/v1','kind':'Eviction','metadata':{'name':'" + name +
+                        "'}}");
+    }
+};
+
+TEST_F(Evict, EachTakesOneDisruption)
+{
+    for (const char *name : {"p", "q", "r"}) {
+        make_ready_pod(name);
+    }
+    make_budget("'minAvailable':2");
+    Answer a = evict("p");
+    EXPECT_EQ(a.status, 201);
+    EXPECT_EQ(a.str("/status"), "Success");
+    EXPECT_TRUE(get(PODS "/p").has("/metadata/deletionTimestamp")) << "it is given its time";
+    a = evict("q");
     EXPECT_EQ(a.status, 429);
     EXPECT_EQ(a.str("/reason"), "TooManyRequests");
     EXPECT_EQ(a.str("/details/causes/0/reason"), "DisruptionBudget");
-    remove(budgets + "/b");
-    a = post(PODS "/p/eviction", eviction);
-    EXPECT_EQ(a.status, 201);
-    EXPECT_EQ(a.str("/status"), "Success");
-    EXPECT_EQ(get(PODS "/p").status, 404);
+    EXPECT_EQ(a.str("/details/causes/0/message"),
+              "The disruption budget b needs 2 healthy pods and has 2 currently");
+    EXPECT_FALSE(get(PODS "/q").has("/metadata/deletionTimestamp"));
+    remove(std::string(BUDGETS) + "/b");
+    EXPECT_EQ(evict("q").status, 201);
+}
+
+TEST_F(Evict, PercentagesAreRoundedUp)
+{
+    for (const char *name : {"p", "q", "r"}) {
+        make_ready_pod(name);
+    }
+    make_budget("'maxUnavailable':'34%'"); /* 2 of 3 */
+    EXPECT_EQ(evict("p").status, 201);
+    EXPECT_EQ(evict("q").status, 201);
+    EXPECT_EQ(evict("r").status, 429);
+}
+
+TEST_F(Evict, APodThatServesNobodyGoes)
+{
+    make_ready_pod("p");
+    make_budget("'minAvailable':1");
+    post(PODS, "{'metadata':{'name':'pending','labels':{'a':'b'}},'spec':{'containers':"
+               "[{'name':'c','image':'i'}]}}");
+    EXPECT_EQ(evict("pending").status, 201);
+    EXPECT_EQ(get(PODS "/pending").status, 404);
+    EXPECT_EQ(evict("none").status, 404);
 }
 
 using DeleteNamespace = Api;
