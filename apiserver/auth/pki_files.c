@@ -1,4 +1,6 @@
-/* The server's keys and certificates: made at the first start, kept in DIR/pki (0600). */
+/* The server's keys and certificates. The CA and the key of the ServiceAccounts are made at the
+ * first start and kept in DIR/pki (0600); the server's own certificates are issued anew at each
+ * start, so that they neither expire nor name an old address. */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
@@ -51,7 +53,7 @@ static opr_status keep(const char *dir, const char *file, const char *text,
     return opr_fs_write(path, opr_str_of(text), 0600, reterr);
 }
 
-/* Reads a pair, or issues and keeps it. ca NULL: self-signed. */
+/* Reads a pair, or issues and keeps it. dir NULL: it is not kept. ca NULL: self-signed. */
 static opr_status open_pair(const char *dir, const struct pair *p,
                             const struct opr_pki_request *request, const char *ca_cert,
                             const char *ca_key, struct opr_error *reterr)
@@ -113,8 +115,8 @@ opr_status opr_pki_files_open(struct opr_pki_files *p, const char *dir, const ch
     struct pair client_pair = {"agent-client", &p->client_cert, &p->client_key};
     struct pair account_pair = {"sa", &unused, &p->sa_key};
     OPR_TRY(open_pair(at, &ca_pair, &ca, NULL, NULL, reterr));
-    OPR_TRY(open_pair(at, &server_pair, &server, p->ca_cert, p->ca_key, reterr));
-    OPR_TRY(open_pair(at, &client_pair, &client, p->ca_cert, p->ca_key, reterr));
+    OPR_TRY(open_pair(NULL, &server_pair, &server, p->ca_cert, p->ca_key, reterr));
+    OPR_TRY(open_pair(NULL, &client_pair, &client, p->ca_cert, p->ca_key, reterr));
     opr_status st = open_pair(at, &account_pair, &accounts, NULL, NULL, reterr);
     opr_free(unused);
     return st;

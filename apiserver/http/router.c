@@ -56,11 +56,19 @@ static bool parse_path(struct opr_req *r)
     return true;
 }
 
+static bool is_verb(const struct opr_req *r, const char *verb)
+{
+    return strcmp(r->verb, verb) == 0;
+}
+
 static void choose_verb(struct opr_req *r)
 {
     struct opr_str method = r->http->method;
     bool is_named = r->name != NULL;
     r->verb = "get";
+    if (!opr_str_is(method, "GET") && !opr_str_is(method, "HEAD")) {
+        r->verb = "unknown"; /* unless it is one of these */
+    }
     if (opr_str_is(method, "POST")) {
         r->verb = "create";
     } else if (opr_str_is(method, "PUT")) {
@@ -69,18 +77,11 @@ static void choose_verb(struct opr_req *r)
         r->verb = "patch";
     } else if (opr_str_is(method, "DELETE")) {
         r->verb = is_named ? "delete" : "deletecollection";
-    } else if (!r->plural) {
-        r->verb = "get";
-    } else if (opr_api_query_bool(r, "watch")) {
+    } else if (is_verb(r, "get") && r->plural && opr_api_query_bool(r, "watch")) {
         r->verb = "watch";
-    } else if (!is_named) {
+    } else if (is_verb(r, "get") && r->plural && !is_named) {
         r->verb = "list";
     }
-}
-
-static bool is_verb(const struct opr_req *r, const char *verb)
-{
-    return strcmp(r->verb, verb) == 0;
 }
 
 static void serve_subresource(struct opr_req *r)

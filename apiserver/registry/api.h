@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+struct opr_texts;        /* objects' JSON that several watchers want (texts.c) */
 struct opr_metrics;      /* counts of requests (http/metrics.c) */
 struct opr_samples;      /* node measurements (samples.c) */
 struct opr_watch_clock;  /* wakes watches whose time has come (watch_clock.c) */
@@ -23,13 +24,15 @@ struct opr_pki_files {
 struct opr_apiserver {
     struct opr_http_handler handler; /* first member */
     const struct opr_clock *clock;
-    struct opr_store *store;              /* owned */
-    struct opr_pki_files pki;             /* owned; immutable after start */
-    struct opr_custom_kinds *custom;      /* owned; own lock */
-    struct opr_samples *samples;          /* owned; own lock */
-    struct opr_metrics *metrics;          /* owned; own lock */
-    struct opr_watch_clock *watch_clock;  /* owned; own lock */
-    pthread_mutex_t service_lock;         /* one Service address is given at a time */
+    struct opr_store *store;             /* owned */
+    struct opr_pki_files pki;            /* owned; immutable after start */
+    struct opr_custom_kinds *custom;     /* owned; own lock */
+    struct opr_samples *samples;         /* owned; own lock */
+    struct opr_metrics *metrics;         /* owned; own lock */
+    struct opr_watch_clock *watch_clock; /* owned; own lock */
+    pthread_mutex_t eviction_lock;       /* one eviction is weighed against the budgets at a time */
+    struct opr_texts *texts;             /* owned; own lock */
+    pthread_mutex_t service_lock;        /* one Service address is given at a time */
     uint32_t service_base, service_count; /* of service_cidr, host byte order */
     pthread_t sweeper;                    /* takes old Events away */
     bool has_sweeper;
@@ -44,7 +47,17 @@ struct opr_user {
     const char *const *groups; /* ends with NULL */
 };
 
-enum opr_form { OPR_FORM_OBJECT, OPR_FORM_TABLE, OPR_FORM_PARTIAL };
+enum opr_form {
+    OPR_FORM_OBJECT,
+    OPR_FORM_PARTIAL,
+    OPR_FORM_TABLE,      /* each row with its object's metadata */
+    OPR_FORM_TABLE_FULL, /* with the whole object: includeObject=Object */
+    OPR_FORM_TABLE_BARE  /* with none: includeObject=None */
+};
+static inline bool opr_form_is_table(enum opr_form form)
+{
+    return form >= OPR_FORM_TABLE;
+}
 
 struct opr_req {
     struct opr_apiserver *api;
@@ -102,6 +115,7 @@ void opr_api_json(struct opr_req *r, int code, struct json_object *take_doc);
 void opr_api_text(struct opr_req *r, int code, const char *text);
 void opr_api_warn(struct opr_req *r, const char *text);
 void opr_api_deleted(struct opr_req *r, const struct opr_obj *obj);
+void opr_api_succeed(struct opr_req *r); /* 201: a binding or an eviction was done */
 
 /* -- output (output.c) --------------------------------------------------------------------- */
 
@@ -120,6 +134,11 @@ void opr_form_list_item(struct opr_buf *out, const struct opr_kind *kind, enum o
                         const struct opr_obj *obj, int64_t now_ms);
 /* A stored object as the kind that was asked for; owned. */
 struct opr_obj *opr_api_view(const struct opr_kind *kind, const struct opr_obj *stored);
+
+struct opr_texts *opr_texts_new(void);
+void opr_texts_free(struct opr_texts *t);
+/* Adds an object's JSON, written once for all who ask within a short time. */
+void opr_texts_add(struct opr_texts *t, const struct opr_obj *obj, struct opr_buf *out);
 
 /* -- kinds (kinds.c) ----------------------------------------------------------------------- */
 
@@ -237,6 +256,9 @@ bool opr_rbac_allows(struct opr_apiserver *s, struct opr_arena *a, const struct 
 void opr_rbac_rules(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                     const char *ns, struct json_object *status);
 opr_status opr_authorize(struct opr_req *r);
+/* A role or binding must give no more than its writer has; other kinds pass. old NULL: it is new.
+ */
+opr_status opr_admit_grant(struct opr_req *r, struct json_object *doc, const struct opr_obj *old);
 /* User of a ServiceAccount token; OPR_E_UNAUTHORIZED. */
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
                             struct opr_user *ret_user);

@@ -84,6 +84,26 @@ static opr_status check_options(struct opr_req *r, uint64_t *ret_rv)
     return OPR_OK;
 }
 
+/* Exact: the present is the picture of that revision as long as nothing of it changed since. */
+static opr_status check_exact(struct opr_req *r, uint64_t rv)
+{
+    const char *match = opr_api_query(r, "resourceVersionMatch");
+    struct opr_store_cursor *cursor = NULL;
+    struct opr_store_event event;
+    if (!match || strcmp(match, "Exact") != 0) {
+        return OPR_OK;
+    }
+    opr_status st = opr_store_watch(r->api->store, opr_api_key(r->arena, r->kind, r->ns, NULL), rv,
+                                    NULL, &cursor);
+    if (st == OPR_OK) {
+        st = opr_store_next(cursor, &event) == OPR_E_END ? OPR_OK : OPR_E_EXPIRED;
+    }
+    opr_store_unwatch(cursor);
+    return st == OPR_OK ? OPR_OK
+                        : opr_api_fail(r, 410, "Expired",
+                                       "The resourceVersion for the provided list is too old.");
+}
+
 struct page {
     size_t end;     /* position after its last object */
     size_t matched; /* in the page */
@@ -167,7 +187,8 @@ void opr_api_list(struct opr_req *r)
         opr_api_add_cause(r, "ResourceVersionTooLarge", "Too large resource version", NULL);
         return;
     }
-    if ((token && *token && read_token(r, token, &after) != OPR_OK) ||
+    if (check_exact(r, rv) != OPR_OK ||
+        (token && *token && read_token(r, token, &after) != OPR_OK) ||
         opr_api_select(r, &select) != OPR_OK) {
         return;
     }

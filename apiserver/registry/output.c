@@ -62,6 +62,12 @@ opr_status opr_api_negotiate(struct opr_req *r)
     }
     while (opr_str_next(&rest, ',', &part)) {
         if (read_accept(part, &r->form)) {
+            const char *include = opr_api_query(r, "includeObject");
+            if (r->form == OPR_FORM_TABLE && include) {
+                r->form = strcmp(include, "Object") == 0 ? OPR_FORM_TABLE_FULL
+                          : strcmp(include, "None") == 0 ? OPR_FORM_TABLE_BARE
+                                                         : OPR_FORM_TABLE;
+            }
             return OPR_OK;
         }
     }
@@ -79,14 +85,19 @@ static void add_partial(struct opr_buf *out, const struct opr_obj *obj)
     opr_buf_add_char(out, '}');
 }
 
-static void add_row(struct opr_buf *out, const struct opr_kind *kind, const struct opr_obj *obj,
-                    int64_t now_ms)
+static void add_row(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
+                    const struct opr_obj *obj, int64_t now_ms)
 {
     struct json_object *cells = opr_schema_cells(kind, obj, now_ms);
     opr_buf_add_text(out, "{\"cells\":");
     opr_doc_write(out, cells);
-    opr_buf_add_text(out, ",\"object\":");
-    add_partial(out, obj);
+    if (form == OPR_FORM_TABLE_FULL) {
+        opr_buf_add_text(out, ",\"object\":");
+        opr_json_write(out, obj);
+    } else if (form == OPR_FORM_TABLE) {
+        opr_buf_add_text(out, ",\"object\":");
+        add_partial(out, obj);
+    }
     opr_buf_add_char(out, '}');
     json_object_put(cells);
 }
@@ -104,7 +115,7 @@ void opr_form_object(struct opr_buf *out, const struct opr_kind *kind, enum opr_
     struct opr_obj *view = opr_api_view(kind, obj);
     if (form == OPR_FORM_PARTIAL) {
         add_partial(out, view);
-    } else if (form == OPR_FORM_TABLE) {
+    } else if (opr_form_is_table(form)) {
         opr_buf_printf(out,
                        "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
                        "{\"resourceVersion\":\"%s\"},\"columnDefinitions\":",
@@ -115,7 +126,7 @@ void opr_form_object(struct opr_buf *out, const struct opr_kind *kind, enum opr_
             opr_buf_add_text(out, "null");
         }
         opr_buf_add_text(out, ",\"rows\":[");
-        add_row(out, kind, view, now_ms);
+        add_row(out, kind, form, view, now_ms);
         opr_buf_add_text(out, "]}");
     } else {
         opr_json_write(out, view);
@@ -143,7 +154,7 @@ void opr_api_doc(struct opr_req *r, int code, struct json_object *doc)
 void opr_form_list_begin(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
                          const char *metadata)
 {
-    if (form == OPR_FORM_TABLE) {
+    if (opr_form_is_table(form)) {
         opr_buf_printf(out,
                        "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":%s,"
                        "\"columnDefinitions\":",
@@ -166,8 +177,8 @@ void opr_form_list_item(struct opr_buf *out, const struct opr_kind *kind, enum o
                         const struct opr_obj *obj, int64_t now_ms)
 {
     struct opr_obj *view = opr_api_view(kind, obj);
-    if (form == OPR_FORM_TABLE) {
-        add_row(out, kind, view, now_ms);
+    if (opr_form_is_table(form)) {
+        add_row(out, kind, form, view, now_ms);
     } else if (form == OPR_FORM_PARTIAL) {
         add_partial(out, view);
     } else {

@@ -1,23 +1,11 @@
-/* Subresources of Pods: binding and eviction. */
+/* Binding of a Pod to a node. */
 #include "apiserver/registry/api.h"
 
 #include "core/api/meta.h"
-#include "core/api/selector.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
 #define TRIES 10
-
-static void succeed(struct opr_req *r)
-{
-    struct json_object *d = json_object_new_object();
-    opr_doc_put_str(d, "/kind", "Status");
-    opr_doc_put_str(d, "/apiVersion", "v1");
-    (void)!opr_doc_put(d, "/metadata", json_object_new_object()); /* d is an object */
-    opr_doc_put_str(d, "/status", "Success");
-    opr_doc_put_int(d, "/code", 201);
-    opr_api_json(r, 201, d);
-}
 
 static void set_scheduled(struct opr_req *r, struct json_object *pod)
 {
@@ -104,67 +92,9 @@ void opr_api_bind(struct opr_req *r)
         st = bind_once(r, binding);
     }
     if (st == OPR_OK) {
-        succeed(r);
+        opr_api_succeed(r);
     } else if (st == OPR_E_CONFLICT) {
         opr_api_conflict(r);
     }
     json_object_put(binding);
-}
-
-/* The first disruption budget that allows no eviction of this Pod now; NULL: none. */
-static const struct opr_obj *blocking_budget(struct opr_req *r, const struct opr_obj *pod)
-{
-    const struct opr_kind *kind =
-        opr_kind_find(OPR_STR("policy"), OPR_STR("v1"), OPR_STR("poddisruptionbudgets"));
-    const struct opr_obj *const *budgets = NULL;
-    size_t count = 0, more;
-    uint64_t revision;
-    if (kind) {
-        opr_store_list(r->api->store, r->arena, opr_api_key(r->arena, kind, r->ns, NULL),
-                       OPR_STR(""), 0, &budgets, &count, &revision, &more);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (opr_selector_obj_matches(opr_json_at(budgets[i], "/spec/selector"),
-                                     opr_json_at(pod, "/metadata/labels")) &&
-            opr_json_int(budgets[i], "/status/disruptionsAllowed", 0) <= 0) {
-            return budgets[i];
-        }
-    }
-    return NULL;
-}
-
-void opr_api_evict(struct opr_req *r)
-{
-    struct json_object *eviction = NULL;
-    const struct opr_kind *kind =
-        opr_kind_find_kind(OPR_STR("policy"), OPR_STR("v1"), OPR_STR("Eviction"));
-    if (opr_api_write_options(r, "CreateOptions") != OPR_OK ||
-        opr_api_decode(r, kind, &eviction) != OPR_OK) {
-        return;
-    }
-    struct opr_obj *pod =
-        opr_store_get(r->api->store, opr_api_key(r->arena, r->kind, r->ns, r->name));
-    const struct opr_obj *budget = pod ? blocking_budget(r, pod) : NULL;
-    if (!pod) {
-        opr_api_not_found(r, r->plural, r->name);
-    } else if (budget) {
-        opr_api_fail(r, 429, "TooManyRequests",
-                     "Cannot evict pod as it would violate the pod's disruption budget.");
-        opr_api_add_cause(r, "DisruptionBudget",
-                          opr_arena_printf(r->arena,
-                                           "The disruption budget %s allows no disruption now",
-                                           opr_meta_name(budget)),
-                          NULL);
-    } else {
-        struct opr_delete options = {
-            .grace_s = opr_doc_int(eviction, "/deleteOptions/gracePeriodSeconds", -1),
-            .uid = opr_meta_uid(pod),
-        };
-        r->is_dry_run = r->is_dry_run || opr_doc_at(eviction, "/deleteOptions/dryRun/0");
-        if (opr_api_remove(r, r->ns, r->name, &options, false) == OPR_OK) {
-            succeed(r);
-        }
-    }
-    opr_json_unref(pod);
-    json_object_put(eviction);
 }

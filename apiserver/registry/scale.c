@@ -106,6 +106,17 @@ static opr_status write_once(struct opr_req *r, const struct opr_obj *obj)
     return st;
 }
 
+static void answer_scale(struct opr_req *r, const struct opr_obj *obj)
+{
+    struct json_object *doc = make_scale(r, obj);
+    struct opr_obj *scale = opr_doc_to_obj(doc);
+    json_object_put(doc);
+    r->res->status = 200;
+    opr_api_header(r, "Content-Type", OPR_STR("application/json"));
+    opr_form_object(&r->res->body, scale_kind(), r->form, true, scale, r->now_ms);
+    opr_json_unref(scale);
+}
+
 void opr_api_scale(struct opr_req *r)
 {
     bool is_get = strcmp(r->verb, "get") == 0;
@@ -125,11 +136,8 @@ void opr_api_scale(struct opr_req *r)
             opr_api_not_found(r, r->plural, r->name);
             return;
         }
-        if (is_get && r->form == OPR_FORM_TABLE) {
-            opr_api_object(r, 200, obj); /* kubectl get --subresource=scale prints the columns */
-            st = OPR_OK;
-        } else if (is_get) {
-            opr_api_json(r, 200, make_scale(r, obj));
+        if (is_get) {
+            answer_scale(r, obj);
             st = OPR_OK;
         } else {
             st = write_once(r, obj);

@@ -113,6 +113,8 @@ opr_status opr_apiserver_new(const struct opr_apiserver_config *config,
     s->custom = opr_custom_kinds_new();
     s->samples = opr_samples_new();
     s->metrics = opr_metrics_new();
+    s->texts = opr_texts_new();
+    pthread_mutex_init(&s->eviction_lock, NULL);
     pthread_mutex_init(&s->service_lock, NULL);
     pthread_mutex_init(&s->sweep_lock, NULL);
     pthread_cond_init(&s->sweep_stop, NULL);
@@ -145,6 +147,8 @@ void opr_apiserver_free(struct opr_apiserver *s)
     opr_custom_kinds_free(s->custom);
     opr_samples_free(s->samples);
     opr_metrics_free(s->metrics);
+    opr_texts_free(s->texts);
+    pthread_mutex_destroy(&s->eviction_lock);
     opr_pki_files_fini(&s->pki);
     pthread_mutex_destroy(&s->service_lock);
     pthread_mutex_destroy(&s->sweep_lock);

@@ -250,6 +250,17 @@ void opr_api_warn(struct opr_req *r, const char *text)
     opr_buf_fini(&quoted);
 }
 
+void opr_api_succeed(struct opr_req *r)
+{
+    struct json_object *d = json_object_new_object();
+    json_object_object_add(d, "kind", json_object_new_string("Status"));
+    json_object_object_add(d, "apiVersion", json_object_new_string("v1"));
+    json_object_object_add(d, "metadata", json_object_new_object());
+    json_object_object_add(d, "status", json_object_new_string("Success"));
+    json_object_object_add(d, "code", json_object_new_int(201));
+    opr_api_json(r, 201, d);
+}
+
 void opr_api_deleted(struct opr_req *r, const struct opr_obj *obj)
 {
     struct json_object *d = json_object_new_object();

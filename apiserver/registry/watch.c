@@ -75,7 +75,12 @@ static void add_event(struct watch *w, struct opr_buf *out, const char *type,
                       const struct opr_obj *obj)
 {
     opr_buf_printf(out, "{\"type\":\"%s\",\"object\":", type);
-    opr_form_object(out, w->kind, w->form, !w->has_columns, obj, opr_clock_wall_ms(w->api->clock));
+    if (w->form == OPR_FORM_OBJECT && !w->kind->is_custom && !w->kind->stored_as) {
+        opr_texts_add(w->api->texts, obj, out); /* the stored object as it is */
+    } else {
+        opr_form_object(out, w->kind, w->form, !w->has_columns, obj,
+                        opr_clock_wall_ms(w->api->clock));
+    }
     opr_buf_add_text(out, "}\n");
     w->has_columns = true;
 }
@@ -85,7 +90,7 @@ static void add_bookmark(struct watch *w, struct opr_buf *out, uint64_t rv, bool
     const char *annotation =
         is_initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "";
     opr_buf_add_text(out, "{\"type\":\"BOOKMARK\",\"object\":");
-    if (w->form == OPR_FORM_TABLE) {
+    if (opr_form_is_table(w->form)) {
         opr_buf_printf(out,
                        "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
                        "{\"resourceVersion\":\"%llu\"},\"columnDefinitions\":null,\"rows\":"

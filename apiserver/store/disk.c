@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOG_BYTES (4 * 1024 * 1024) /* somewhat more than wal_autocheckpoint pages */
+#define LOG_BYTES (4352 * 1024) /* somewhat more than wal_autocheckpoint pages */
 
 struct opr__disk {
     sqlite3 *db;

@@ -1,6 +1,10 @@
 #include "apiserver/store/internal.h"
 
 #include "core/base/alloc.h"
+#include "core/json/json.h"
+
+#define BYTES_MAX (16u * 1024 * 1024)
+#define COUNT_MIN 256 /* so many stay, however large */
 
 void opr__history_init(struct opr__history *h, size_t size, uint64_t forgotten_rv)
 {
@@ -25,17 +29,27 @@ void opr__history_fini(struct opr__history *h)
     *h = (struct opr__history){0};
 }
 
+static void drop_oldest(struct opr__history *h)
+{
+    struct opr__event *oldest = &h->ring[h->first];
+    h->forgotten_rv = oldest->rv;
+    h->bytes -= opr_json_size_bytes(oldest->obj);
+    drop(oldest);
+    h->first = (h->first + 1) % h->size;
+    h->count--;
+}
+
 void opr__history_add(struct opr__history *h, struct opr__event take_event)
 {
-    size_t at = (h->first + h->count) % h->size;
     if (h->count == h->size) {
-        h->forgotten_rv = h->ring[at].rv;
-        drop(&h->ring[at]);
-        h->first = (h->first + 1) % h->size;
-        h->count--;
+        drop_oldest(h);
     }
-    h->ring[at] = take_event;
+    h->ring[(h->first + h->count) % h->size] = take_event;
     h->count++;
+    h->bytes += opr_json_size_bytes(take_event.obj);
+    while (h->bytes > BYTES_MAX && h->count > COUNT_MIN) {
+        drop_oldest(h);
+    }
 }
 
 const struct opr__event *opr__history_at(const struct opr__history *h, size_t position)

@@ -39,11 +39,13 @@ struct opr__event {
 struct opr__history {
     struct opr__event *ring; /* owned */
     size_t size, first, count;
+    size_t bytes;          /* of the objects' new states */
     uint64_t forgotten_rv; /* events up to it are gone */
 };
 void opr__history_init(struct opr__history *h, size_t size, uint64_t forgotten_rv);
 void opr__history_fini(struct opr__history *h);
-/* Takes key and the references. */
+/* Takes key and the references. Old events go where there are too many of them, or where their
+ * objects have become too large together. */
 void opr__history_add(struct opr__history *h, struct opr__event take_event);
 /* Position of the first event after a revision. */
 size_t opr__history_after(const struct opr__history *h, uint64_t rv);

@@ -17,7 +17,7 @@ struct opr_store;
 
 struct opr_store_config {
     const char *dir;        /* NULL: memory only */
-    uint32_t window_events; /* history; 0: 10,000 */
+    uint32_t window_events; /* history; 0: 10,000; fewer where their objects take over 16 MiB */
 };
 OPR_NODISCARD opr_status opr_store_open(const struct opr_store_config *config,
                                         struct opr_store **ret_store, struct opr_error *reterr);

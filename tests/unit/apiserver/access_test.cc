@@ -212,3 +212,82 @@ TEST_F(Access, ANodeSpeaksForItself)
     as("bob");
     EXPECT_EQ(post(path, "{'node':'n1','pods':[]}").status, 403);
 }
+
+class Grants : public Access
+{
+  protected:
+    static constexpr const char *RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/";
+    /* mia may write roles and bindings, and get pods. */
+    void SetUp() override
+    {
+        Access::SetUp();
+        std::string rbac = RBAC;
+        post(rbac + "roles", "{'metadata':{'name':'mine'},'rules':[{'verbs':['*'],'apiGroups':"
+                             "['rbac.authorization.k8s.io'],'resources':['roles','rolebindings']},"
+                             "{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]}");
+        bind("mine");
+        as("mia");
+    }
+    Answer bind(const std::string &role, const std::string &kind = "Role",
+                const std::string &name = "b")
+    {
+        return post(std::string(RBAC) + "rolebindings",
+                    "{'metadata':{'name':'" + name +
+                        "'},'roleRef':{'apiGroup':'rbac.authorization.k8s.io','kind':'" + kind +
+                        "','name':'" + role +
+                        "'},'subjects':[{'apiGroup':'rbac.authorization.k8s.io','kind':'User',"
+                        "'name':'mia'}]}");
+    }
+    Answer grant(const std::string &name, const std::string &rule)
+    {
+        return post(std::string(RBAC) + "roles",
+                    "{'metadata':{'name':'" + name + "'},'rules':[" + rule + "]}");
+    }
+};
+
+TEST_F(Grants, NobodyGivesMoreThanTheyHave)
+{
+    /* '*' on roles includes escalate and bind: take the words one by one. */
+    as_admin();
+    merge(std::string(RBAC) + "roles/mine",
+          "{'rules':[{'verbs':['create','get','update','patch'],'apiGroups':"
+          "['rbac.authorization.k8s.io'],'resources':['roles','rolebindings']},"
+          "{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]}");
+    as("mia");
+    EXPECT_EQ(grant("same", "{'verbs':['get'],'apiGroups':[''],'resources':['pods']}").status, 201);
+    for (const char *rule : {"{'verbs':['get','delete'],'apiGroups':[''],'resources':['pods']}",
+                             "{'verbs':['*'],'apiGroups':[''],'resources':['pods']}",
+                             "{'verbs':['get'],'apiGroups':['*'],'resources':['pods']}",
+                             "{'verbs':['get'],'apiGroups':[''],'resources':['*']}",
+                             "{'verbs':['get'],'apiGroups':[''],'resources':['pods/log']}"}) {
+        Answer a = grant("more", rule);
+        EXPECT_EQ(a.status, 403) << rule;
+        EXPECT_THAT(a.str("/message"), HasSubstr("permissions not currently held"));
+    }
+    Answer a = merge(std::string(RBAC) + "roles/same",
+                     "{'rules':[{'verbs':['list'],'apiGroups':[''],'resources':['secrets']}]}");
+    EXPECT_EQ(a.status, 403) << "nor by changing a role";
+    as_admin();
+    ASSERT_EQ(grant("other", "{'verbs':['get'],'apiGroups':[''],'resources':['nodes']}").status,
+              201);
+    as("mia");
+    EXPECT_EQ(merge(std::string(RBAC) + "roles/other", "{'metadata':{'labels':{'a':'b'}}}").status,
+              200)
+        << "what it gives stays";
+    EXPECT_EQ(bind("same", "Role", "c").status, 201);
+    EXPECT_EQ(bind("cluster-admin", "ClusterRole", "d").status, 403);
+    EXPECT_EQ(bind("none", "Role", "e").status, 404);
+    a = merge(std::string(RBAC) + "rolebindings/c",
+              "{'roleRef':{'kind':'ClusterRole','name':'cluster-admin'}}");
+    EXPECT_EQ(a.status, 422) << a.body;
+}
+
+TEST_F(Grants, UnlessTheyMayEscalate)
+{
+    EXPECT_EQ(grant("more", "{'verbs':['list'],'apiGroups':[''],'resources':['secrets']}").status,
+              201)
+        << "'*' has the verb escalate";
+    EXPECT_EQ(bind("more", "Role", "c").status, 201);
+    EXPECT_EQ(bind("cluster-admin", "ClusterRole", "d").status, 403)
+        << "the verb bind is for roles of the namespace only";
+}

@@ -68,6 +68,7 @@ TEST_F(Crud, RefusalsAreWordedAsKubernetesDoes)
     a = get("/apis/foo/v1/bars");
     EXPECT_EQ(a.status, 404);
     EXPECT_EQ(a.body, "404 page not found\n");
+    EXPECT_EQ(call("OPTIONS", PODS).status, 405);
     a = call("PUT", PODS, "{}");
     EXPECT_EQ(a.status, 405);
     EXPECT_EQ(a.str("/reason"), "MethodNotAllowed");

@@ -85,3 +85,15 @@ TEST_F(List, Options)
     EXPECT_EQ(a.str("/details/causes/0/reason"), "ResourceVersionTooLarge");
     EXPECT_EQ(names(get(CONFIGMAPS "?resourceVersion=0")), "abcde");
 }
+
+TEST_F(List, ExactlyARevision)
+{
+    std::string rv = get(CONFIGMAPS).str("/metadata/resourceVersion");
+    std::string path = CONFIGMAPS "?resourceVersionMatch=Exact&resourceVersion=" + rv;
+    make("secrets", "foreign");
+    EXPECT_EQ(names(get(path)), "abcde") << "nothing of it changed since";
+    make("configmaps", "f");
+    Answer a = get(path);
+    EXPECT_EQ(a.status, 410);
+    EXPECT_EQ(a.str("/reason"), "Expired");
+}

@@ -129,6 +129,18 @@ TEST(StoreWatch, TheWindowIsKeptToTheLastEvent)
                 ElementsAre("+g/p/5@6", "+g/p/6@7", "+g/p/7@8", "+g/p/8@9"));
 }
 
+TEST(StoreWatch, LargeObjectsShortenTheWindow)
+{
+    Store s;
+    std::string large(64 * 1024, 'x');
+    for (int i = 0; i < 400; i++) {
+        ASSERT_EQ(s.put("g/p/" + std::to_string(i % 4), large), OPR_OK);
+    }
+    EXPECT_EQ(Cursor(s, "g/p/", 100).status, OPR_E_EXPIRED) << "16 MiB are some 256 of them";
+    Cursor c(s, "g/p/", 400 - 200);
+    EXPECT_EQ(c.all().size(), 200u);
+}
+
 TEST(StoreWatch, WakesForItsOwnKeysOnly)
 {
     Store s;
