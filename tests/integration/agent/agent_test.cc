@@ -356,6 +356,11 @@ TEST_F(Agent, APhaseThatIsFinalEndsTheContainers)
     ASSERT_TRUE(waits_for("t", PHASE, "Running"));
     pid_t pid = app("t", 0);
     struct opr_error err = {};
+    std::string version; /* the agent's own writes about the start are over */
+    while (version != pod("t", "/metadata/resourceVersion")) {
+        version = pod("t", "/metadata/resourceVersion");
+        usleep(400000);
+    }
     ASSERT_EQ(OPR_OK, opr_call(caller, "PATCH", "/api/v1/namespaces/default/pods/t/status",
                                "application/merge-patch+json",
                                opr_str_of(R"({"status":{"phase":"Failed"}})"), NULL, &err))
