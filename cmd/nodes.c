@@ -4,14 +4,29 @@
 #include "cmd/args.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
-#include "cmd/supervisor.h"
 #include "core/base/alloc.h"
+#include "core/base/fs.h"
 #include "core/base/str.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define START_WAIT_MS 5000
+
+void opr_node_name(int64_t node, char name[32])
+{
+    snprintf(name, 32, "node-%lld", (long long)node);
+}
+
+bool opr_node_is_wanted(const struct opr_cluster *c, int64_t node)
+{
+    char name[32], path[PATH_MAX];
+    opr_node_name(node, name);
+    opr_cluster_path(c, path, "run/%s.pid", name);
+    return opr_fs_exists(path);
+}
 
 struct opr_node_slice opr_node_slice_of(int64_t nodes)
 {
@@ -84,7 +99,7 @@ void opr_nodes_clean(const struct opr_cluster *c)
     opr_cluster_service_cidr(c, services);
     for (int64_t i = 1; i <= c->nodes; i++) {
         char name[32], dir[PATH_MAX], pods[32];
-        snprintf(name, sizeof name, "node-%lld", (long long)i);
+        opr_node_name(i, name);
         opr_cluster_path(c, dir, "nodes/%s", name);
         opr_cluster_node_cidr(c, i, pods);
         opr_agent_clean(cgroup, name, dir, pods);
@@ -109,7 +124,7 @@ static int list_nodes(const struct opr_cluster *c)
 {
     for (int64_t i = 1; i <= c->nodes; i++) {
         char name[32];
-        snprintf(name, sizeof name, "node-%lld", (long long)i);
+        opr_node_name(i, name);
         pid_t pid = opr_cluster_pid(c, name);
         printf("%s  %s", name, pid ? "running" : "stopped");
         printf(pid ? "  pid %d\n" : "\n", (int)pid);
@@ -123,23 +138,36 @@ static int kill_node(const struct opr_cluster *c, const char *name)
     opr_cluster_cgroup(c, cgroup);
     opr_cluster_path(c, dir, "nodes/%s", name);
     pid_t pid = opr_cluster_pid(c, name);
+    opr_cluster_forget_pid(c, name); /* first, so that nobody starts it again */
     if (pid) {
         kill(pid, SIGKILL);
     }
     opr_agent_kill_node(cgroup, name, dir);
-    opr_cluster_forget_pid(c, name);
     printf("%s lost its power\n", name);
     return 0;
 }
 
-static int start_node(const struct opr_cluster *c, const char *name, int64_t number)
+static int start_node(const struct opr_cluster *c, const char *name)
 {
     struct opr_error err = {0};
     if (opr_cluster_pid(c, name)) {
         return opr_cmd_fail("%s runs already", name);
     }
-    if (opr_supervisor_start_node(c, number, &err) < 0) {
+    pid_t up = opr_cluster_pid(c, "up");
+    if (!up) {
+        return opr_cmd_fail("no cluster runs in %s; 'operon up --dir %s' starts it with all of its "
+                            "nodes",
+                            c->dir, c->dir);
+    }
+    if (opr_cluster_note_pid(c, name, 0, &err) != OPR_OK) {
         return opr_cmd_fail("%s", err.message);
+    }
+    kill(up, SIGHUP);
+    for (int ms = START_WAIT_MS; !opr_cluster_pid(c, name) && ms > 0; ms -= 10) {
+        usleep(10000);
+    }
+    if (!opr_cluster_pid(c, name)) {
+        return opr_cmd_fail("%s did not start; see %s/logs/up.log", name, c->dir);
     }
     printf("%s started\n", name);
     return 0;
@@ -172,12 +200,12 @@ int opr_cmd_node(int argc, char **argv)
     } else {
         int64_t number = node_number(&c, rest.items[1]);
         char name[32];
-        snprintf(name, sizeof name, "node-%lld", (long long)number);
+        opr_node_name(number, name);
         if (number == 0) {
             status = opr_cmd_fail("no node '%s'; the cluster has node-1 to node-%lld",
                                   (const char *)rest.items[1], (long long)c.nodes);
         } else {
-            status = is_kill ? kill_node(&c, name) : start_node(&c, name, number);
+            status = is_kill ? kill_node(&c, name) : start_node(&c, name);
         }
     }
     opr_vec_fini(&rest);

@@ -4,6 +4,12 @@
 
 #include "cmd/cluster.h"
 
+void opr_node_name(int64_t node, char name[32]); /* "node-1" */
+
+/* A node is wanted from its start until it is killed or the cluster goes down: as long as it has a
+ * pid file, whether its process lives or not. */
+bool opr_node_is_wanted(const struct opr_cluster *c, int64_t node);
+
 /* Each of n nodes on this machine offers the machine's CPU (they share it) and its part of the
  * memory. */
 struct opr_node_slice {

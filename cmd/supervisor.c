@@ -22,15 +22,20 @@
 #define RESTART_MAX_MS 10000
 #define MAX_ARGS 64
 
+struct child {
+    pid_t pid; /* 0: not running */
+    uint64_t started_ns;
+    uint64_t due_ns;  /* when it is started again */
+    uint32_t wait_ms; /* the last wait before a start */
+};
+
 struct supervisor {
     const struct opr_supervisor_config *config;
     struct opr_cluster *cluster;
-    pid_t plane; /* control plane; 0: not running */
-    pid_t agents[OPR_CLUSTER_MAX_NODES];
-    int signals;         /* signalfd */
-    int ready_fd;        /* read end; -1: none */
-    uint64_t restart_ns; /* when the control plane is started again */
-    uint32_t restart_ms;
+    struct child plane;
+    struct child agents[OPR_CLUSTER_MAX_NODES];
+    int signals;  /* signalfd */
+    int ready_fd; /* read end; -1: none */
     bool is_stopping;
 };
 
@@ -88,18 +93,22 @@ static bool start_plane(struct supervisor *s, struct opr_error *reterr)
         argv[n++] = "--policy";
         argv[n++] = (char *)(uintptr_t)s->config->policy_files[i];
     }
-    s->plane = spawn(s->cluster, "apiserver", argv, fds[1], reterr);
+    s->plane.started_ns = now_ns();
+    s->plane.pid = spawn(s->cluster, "apiserver", argv, fds[1], reterr);
     close(fds[1]);
+    if (s->ready_fd >= 0) {
+        close(s->ready_fd); /* of one that ended before its word was read */
+    }
     s->ready_fd = fds[0];
-    return s->plane > 0 &&
-           opr_cluster_note_pid(s->cluster, "apiserver", s->plane, reterr) == OPR_OK;
+    return s->plane.pid > 0 &&
+           opr_cluster_note_pid(s->cluster, "apiserver", s->plane.pid, reterr) == OPR_OK;
 }
 
-pid_t opr_supervisor_start_node(const struct opr_cluster *c, int64_t node, struct opr_error *reterr)
+static pid_t spawn_agent(const struct opr_cluster *c, int64_t node, struct opr_error *reterr)
 {
     char name[32], dir[PATH_MAX], kubeconfig[PATH_MAX + 16], pods[32], all_pods[32], services[32];
     char cgroup[32], lease[32], cpu[32], memory[32];
-    snprintf(name, sizeof name, "node-%lld", (long long)node);
+    opr_node_name(node, name);
     opr_cluster_path(c, dir, "nodes/%s", name);
     snprintf(kubeconfig, sizeof kubeconfig, "%s/kubeconfig", dir);
     opr_cluster_node_cidr(c, node, pods);
@@ -142,26 +151,36 @@ pid_t opr_supervisor_start_node(const struct opr_cluster *c, int64_t node, struc
     return pid;
 }
 
+static bool start_agent(struct supervisor *s, int64_t node, struct opr_error *reterr)
+{
+    struct child *child = &s->agents[node - 1];
+    child->started_ns = now_ns();
+    child->pid = spawn_agent(s->cluster, node, reterr);
+    return child->pid > 0;
+}
+
+/* Started again after 0.2 s, doubled up to 10 s by one that does not stay up that long. */
+static void on_end(struct child *child, const char *name, int status)
+{
+    uint64_t now = now_ns();
+    bool is_flapping = now - child->started_ns < (uint64_t)RESTART_MAX_MS * 1000000;
+    uint32_t wait_ms = is_flapping && child->wait_ms ? child->wait_ms * 2 : RESTART_MIN_MS;
+    child->pid = 0;
+    child->wait_ms = wait_ms > RESTART_MAX_MS ? RESTART_MAX_MS : wait_ms;
+    child->due_ns = now + (uint64_t)child->wait_ms * 1000000;
+    opr_log(OPR_LOG_WARN, "up", "a process ended", "name=%s status=%d", name, status);
+}
+
 static void on_child(struct supervisor *s, pid_t pid, int status)
 {
-    if (pid == s->plane) {
-        s->plane = 0;
-        opr_cluster_forget_pid(s->cluster, "apiserver");
-        if (!s->is_stopping) {
-            s->restart_ms = s->restart_ms ? s->restart_ms * 2 : RESTART_MIN_MS;
-            s->restart_ms = s->restart_ms > RESTART_MAX_MS ? RESTART_MAX_MS : s->restart_ms;
-            s->restart_ns = now_ns() + (uint64_t)s->restart_ms * 1000000;
-            opr_log(OPR_LOG_WARN, "up", "control plane ended, starting it again",
-                    "status=%d after_ms=%u", status, s->restart_ms);
-        }
+    if (pid == s->plane.pid) {
+        on_end(&s->plane, "apiserver", status);
     }
     for (int64_t i = 0; i < s->cluster->nodes; i++) {
-        if (pid == s->agents[i]) {
-            s->agents[i] = 0;
-            if (!s->is_stopping) {
-                opr_log(OPR_LOG_WARN, "up", "node agent ended", "node=node-%lld status=%d",
-                        (long long)i + 1, status);
-            }
+        if (pid == s->agents[i].pid) {
+            char name[32];
+            opr_node_name(i + 1, name);
+            on_end(&s->agents[i], name, status);
         }
     }
 }
@@ -184,7 +203,7 @@ static bool wait_for(struct supervisor *s, int fd, int ms)
         while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
             if (info.ssi_signo == SIGCHLD) {
                 reap(s);
-            } else {
+            } else if (info.ssi_signo != SIGHUP) { /* SIGHUP: a node is wanted again */
                 s->is_stopping = true;
             }
         }
@@ -196,7 +215,7 @@ static bool wait_for(struct supervisor *s, int fd, int ms)
 static opr_status await_plane(struct supervisor *s, struct opr_error *reterr)
 {
     uint64_t until = now_ns() + (uint64_t)READY_TIMEOUT_MS * 1000000;
-    while (!s->is_stopping && s->plane && now_ns() < until) {
+    while (!s->is_stopping && s->plane.pid && now_ns() < until) {
         if (!wait_for(s, s->ready_fd, 100)) {
             continue;
         }
@@ -245,8 +264,7 @@ static opr_status bring_up(struct supervisor *s, struct opr_error *reterr)
     }
     OPR_TRY(await_plane(s, reterr));
     for (int64_t i = 0; i < s->cluster->nodes; i++) {
-        s->agents[i] = opr_supervisor_start_node(s->cluster, i + 1, reterr);
-        if (s->agents[i] < 0) {
+        if (!start_agent(s, i + 1, reterr)) {
             return OPR_E_IO;
         }
     }
@@ -255,9 +273,9 @@ static opr_status bring_up(struct supervisor *s, struct opr_error *reterr)
 
 static bool any_child(const struct supervisor *s)
 {
-    bool any = s->plane > 0;
+    bool any = s->plane.pid > 0;
     for (int64_t i = 0; i < s->cluster->nodes; i++) {
-        any = any || s->agents[i] > 0;
+        any = any || s->agents[i].pid > 0;
     }
     return any;
 }
@@ -265,12 +283,12 @@ static bool any_child(const struct supervisor *s)
 static void signal_children(const struct supervisor *s, int signo)
 {
     for (int64_t i = 0; i < s->cluster->nodes; i++) {
-        if (s->agents[i] > 0) {
-            kill(s->agents[i], signo);
+        if (s->agents[i].pid > 0) {
+            kill(s->agents[i].pid, signo);
         }
     }
-    if (s->plane > 0) {
-        kill(s->plane, signo);
+    if (s->plane.pid > 0) {
+        kill(s->plane.pid, signo);
     }
 }
 
@@ -286,19 +304,33 @@ static void stop_children(struct supervisor *s)
     signal_children(s, SIGKILL);
 }
 
-static void supervise(struct supervisor *s)
+/* Starts what has ended and is due; the time until the next is, at most a minute. */
+static int start_due(struct supervisor *s)
 {
     struct opr_error err = {0};
+    uint64_t now = now_ns(), next = now + 60000000000u;
+    for (int64_t i = -1; i < s->cluster->nodes; i++) {
+        struct child *child = i < 0 ? &s->plane : &s->agents[i];
+        if (child->pid > 0 || (i >= 0 && !opr_node_is_wanted(s->cluster, i + 1))) {
+            continue;
+        }
+        if (now >= child->due_ns && !(i < 0 ? start_plane(s, &err) : start_agent(s, i + 1, &err))) {
+            opr_log(OPR_LOG_ERROR, "up", "can not start a process", "error=\"%s\"", err.message);
+            on_end(child, i < 0 ? "apiserver" : "agent", -1);
+        }
+        if (child->pid <= 0 && child->due_ns < next) {
+            next = child->due_ns;
+        }
+    }
+    return (int)((next - now) / 1000000) + 1;
+}
+
+static void supervise(struct supervisor *s)
+{
     while (!s->is_stopping) {
-        int ms = s->plane ? 60000 : (int)s->restart_ms;
-        if (wait_for(s, s->ready_fd, ms) && s->ready_fd >= 0) {
+        if (wait_for(s, s->ready_fd, start_due(s)) && s->ready_fd >= 0) {
             close(s->ready_fd);
             s->ready_fd = -1;
-            s->restart_ms = 0;
-        }
-        if (!s->is_stopping && !s->plane && now_ns() >= s->restart_ns && !start_plane(s, &err)) {
-            opr_log(OPR_LOG_ERROR, "up", "can not start the control plane", "error=\"%s\"",
-                    err.message);
         }
     }
 }
@@ -311,6 +343,7 @@ int opr_supervisor_run(const struct opr_supervisor_config *config)
     sigaddset(&mask, SIGCHLD);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     s.signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
     struct opr_error err = {0};
@@ -322,11 +355,8 @@ int opr_supervisor_run(const struct opr_supervisor_config *config)
     stop_children(&s);
     for (int64_t i = 0; i < s.cluster->nodes; i++) {
         char name[32];
-        snprintf(name, sizeof name, "node-%lld", (long long)i + 1);
-        if (!opr_cluster_pid(s.cluster,
-                             name)) { /* one of 'operon node start' is for 'down' to end */
-            opr_cluster_forget_pid(s.cluster, name);
-        }
+        opr_node_name(i + 1, name);
+        opr_cluster_forget_pid(s.cluster, name);
     }
     opr_cluster_forget_pid(s.cluster, "apiserver");
     close(s.signals);

@@ -1,6 +1,7 @@
-/* Starts and watches the processes of a cluster: one control plane and one agent a node. A control
- * plane that dies is started again; a node that dies stays dead, as a machine would, until
- * 'operon node start'. Threads: main. */
+/* Starts and watches the processes of a cluster: one control plane and one agent a node. One that
+ * ends is started again, an agent only while its node is wanted (cmd/nodes.h): 'operon node kill'
+ * takes the wish back, 'operon node start' renews it and wakes the supervisor by SIGHUP.
+ * Threads: main. */
 #ifndef OPR_CMD_SUPERVISOR_H
 #define OPR_CMD_SUPERVISOR_H
 
@@ -17,9 +18,5 @@ struct opr_supervisor_config {
 
 /* Runs until SIGTERM or SIGINT, then stops everything. The exit status. */
 int opr_supervisor_run(const struct opr_supervisor_config *config);
-
-/* Starts the agent of one node, detached from the caller; its pid, or -1 with reterr. */
-pid_t opr_supervisor_start_node(const struct opr_cluster *c, int64_t node,
-                                struct opr_error *reterr);
 
 #endif

@@ -123,6 +123,31 @@ static int run_detached(struct up *u)
     return run_here(u);
 }
 
+static bool await_gone(const struct opr_cluster *c, const char *name, int ms)
+{
+    for (; opr_cluster_pid(c, name) && ms > 0; ms -= 20) {
+        usleep(20000);
+    }
+    return !opr_cluster_pid(c, name);
+}
+
+/* Ends what a killed supervisor left running. Containers are not its children and go on. */
+static void kill_leftovers(const struct opr_cluster *c)
+{
+    char name[32] = "apiserver";
+    for (int64_t i = 0; i <= OPR_CLUSTER_MAX_NODES; i++) {
+        if (i > 0) {
+            opr_node_name(i, name);
+        }
+        pid_t pid = opr_cluster_pid(c, name);
+        if (pid) {
+            kill(pid, SIGKILL);
+            (void)await_gone(c, name, STOP_WAIT_MS);
+        }
+        opr_cluster_forget_pid(c, name);
+    }
+}
+
 /* Flags given now replace the settings of an earlier start. */
 static int prepare(struct up *u, const char *dir, int64_t nodes, int64_t port, int64_t grace_ms,
                    int64_t eviction_ms)
@@ -135,6 +160,9 @@ static int prepare(struct up *u, const char *dir, int64_t nodes, int64_t port, i
     if (opr_cluster_pid(&u->cluster, "up")) {
         return opr_cmd_fail("a cluster runs in %s already; 'operon down --dir %s' stops it",
                             u->cluster.dir, u->cluster.dir);
+    }
+    if (st == OPR_OK) {
+        kill_leftovers(&u->cluster);
     }
     if (nodes > OPR_CLUSTER_MAX_NODES || nodes == 0) {
         return opr_cmd_fail("--nodes takes 1 to %d", OPR_CLUSTER_MAX_NODES);
@@ -193,30 +221,6 @@ int opr_cmd_up(int argc, char **argv)
     opr_vec_fini(&u.policies);
     opr_vec_fini(&rest);
     return status;
-}
-
-static bool await_gone(const struct opr_cluster *c, const char *name, int ms)
-{
-    for (; opr_cluster_pid(c, name) && ms > 0; ms -= 20) {
-        usleep(20000);
-    }
-    return !opr_cluster_pid(c, name);
-}
-
-/* What a killed supervisor left running. */
-static void kill_leftovers(const struct opr_cluster *c)
-{
-    char name[32] = "apiserver";
-    for (int64_t i = 0; i <= OPR_CLUSTER_MAX_NODES; i++) {
-        if (i > 0) {
-            snprintf(name, sizeof name, "node-%lld", (long long)i);
-        }
-        pid_t pid = opr_cluster_pid(c, name);
-        if (pid) {
-            kill(pid, SIGKILL);
-        }
-        opr_cluster_forget_pid(c, name);
-    }
 }
 
 int opr_cmd_down(int argc, char **argv)
