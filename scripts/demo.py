@@ -35,8 +35,11 @@ class Demo:
         self.env.pop("KUBECONFIG", None)
 
     # -- output
+    def tell(self, text):
+        print(text, flush=True)
+
     def say(self, text):
-        print(f"{time.monotonic() - self.started:7.2f} s  {text}", flush=True)
+        self.tell(f"{time.monotonic() - self.started:7.2f} s  {text}")
 
     def step(self, text, seconds, limit=None):
         mark = "" if limit is None else f"  (limit {limit:.0f} s)"
@@ -76,13 +79,13 @@ class Demo:
         raise Failed(f"{what}: not within {seconds:.0f} s")
 
     def show(self, *args):
-        print("           $ operon " + " ".join(args), flush=True)
+        self.tell("           $ operon " + " ".join(args))
         for line in self.run(*args, "--dir", self.dir).rstrip("\n").split("\n"):
-            print("             " + line, flush=True)
+            self.tell("             " + line)
 
     # -- steps
     def up(self):
-        print(f"operon demo: {self.nodes} nodes in {self.dir}", flush=True)
+        self.tell(f"operon demo: {self.nodes} nodes in {self.dir}")
         begin = time.monotonic()
         self.run("up", "--dir", self.dir, "--nodes", str(self.nodes), "--port", "0", "--detach",
                  "--node-grace", f"{NODE_GRACE_S:g}s", "--eviction", "100ms")
@@ -91,9 +94,8 @@ class Demo:
     def apply(self):
         begin = time.monotonic()
         files = [os.path.join(ROOT, "examples", "shop", f) for f in ("shop.yaml", "policy.yaml")]
-        print("           $ operon apply -f examples/shop/shop.yaml -f examples/shop/policy.yaml\n"
-              "             (kubectl --kubeconfig "
-              f"{self.dir}/kubeconfig apply -f ... does the same)", flush=True)
+        self.tell("           $ operon apply -f examples/shop/shop.yaml -f examples/shop/policy.yaml\n"
+                  f"             (kubectl --kubeconfig {self.dir}/kubeconfig apply -f ... does the same)")
         self.run("apply", *[w for f in files for w in ("-f", f)], "--dir", self.dir)
 
         def available():
@@ -114,12 +116,14 @@ class Demo:
         def read():
             for line in self.load.stdout:
                 self.load_lines.append(line)
-        threading.Thread(target=read, daemon=True).start()
+        self.reader = threading.Thread(target=read, daemon=True)
+        self.reader.start()
 
     def stop_load(self):
         self.load.send_signal(signal.SIGTERM)
         self.load.wait(timeout=20)
-        time.sleep(0.1)
+        self.reader.join(timeout=5)
+        self.load.stdout.close()
         for line in reversed(self.load_lines):
             if line.startswith("{"):
                 return json.loads(line)
@@ -140,14 +144,17 @@ class Demo:
         self.step("load step -> third replica serving", time.monotonic() - begin, 5)
         self.show("get", "pods", "-o", "wide")
 
-    def spread(self):
-        """Requests reach all three: a short second load counts the answers by server."""
+    def servers(self):
+        """A short second load that counts the answers by server."""
         done = subprocess.run(
             [self.load_program, "--url", f"http://{self.address}:80/work", "--connections", "6",
              "--requests-per-connection", "1", "--seconds", "2", "--json"],
             capture_output=True, text=True, env=self.env, timeout=30)
         result = json.loads([l for l in done.stdout.split("\n") if l.startswith("{")][-1])
-        servers = result.get("servers", {})
+        return result.get("servers", {})
+
+    def spread(self):
+        servers = self.servers()
         text = ", ".join(f"{name} {count}" for name, count in sorted(servers.items()))
         self.say(f"{'ok  ' if len(servers) >= 3 else 'FAIL'}  requests spread over "
                  f"{len(servers)} replicas: {text}")
@@ -167,7 +174,7 @@ class Demo:
             now = self.get("pod", name)["status"]["containerStatuses"][0]
             return now["restartCount"] > before and "running" in now["state"]
         self.wait("process restarted", 15, restarted)
-        self.step("process killed -> restarted", time.monotonic() - begin, 2)
+        self.step("process killed -> restarted", time.monotonic() - begin, 1)
 
     def container_pid(self, pod):
         """The process that has the Pod's name in its environment and runs the shop."""
@@ -195,14 +202,14 @@ class Demo:
         self.run("node", "kill", node, "--dir", self.dir)
         self.say(f"{node} loses its power, with {len(lost)} replica{'s' if len(lost) > 1 else ''}")
 
-        def elsewhere():
-            ready = [p for p in self.pods() if self.is_ready(p)
-                     and p["spec"].get("nodeName") != node]
-            return len(ready) >= 3 and not any(p["metadata"]["uid"] in lost for p in ready)
-        self.wait("Pods running elsewhere", 60, elsewhere, 0.05)
+        self.wait("Pods running elsewhere", 60, lambda: self.is_replaced(node, lost), 0.05)
         self.step(f"node killed -> its Pods running elsewhere (grace {NODE_GRACE_S:g} s)",
-                  time.monotonic() - begin, NODE_GRACE_S + 5)
+                  time.monotonic() - begin, NODE_GRACE_S + 3)
         self.show("get", "nodes")
+
+    def is_replaced(self, node, lost):
+        ready = [p for p in self.pods() if self.is_ready(p) and p["spec"].get("nodeName") != node]
+        return len(ready) >= 3 and not any(p["metadata"]["uid"] in lost for p in ready)
 
     def scale_down(self):
         result = self.stop_load()
@@ -234,24 +241,27 @@ class Demo:
         if self.load and self.load.poll() is None:
             self.load.kill()
         if self.keep:
-            print(f"left running: operon down --dir {self.dir}")
+            self.tell(f"left running: operon down --dir {self.dir}")
             return
         self.run("down", "--dir", self.dir, check=False)
         if self.failures:
-            print(f"logs are kept in {self.dir}/logs")
+            self.tell(f"logs are kept in {self.dir}/logs")
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def flow(self):
+        self.apply()
+        self.scale_up()
+        self.spread()
+        self.kill_process()
+        self.kill_node()
+        self.scale_down()
 
     def main(self):
         try:
             self.up()
             self.memory()
-            self.apply()
-            self.scale_up()
-            self.spread()
-            self.kill_process()
-            self.kill_node()
-            self.scale_down()
+            self.flow()
             self.memory()
         except (Failed, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
             self.say(f"FAIL  {error}")
