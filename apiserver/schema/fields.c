@@ -37,7 +37,7 @@ static bool is_selectable(const struct opr_kind *kind, struct opr_str field)
 /* Numbers are compared as they are written. */
 static struct opr_str number_text(const struct opr_obj *v)
 {
-    return opr_str_n(opr__text_of(opr__block_of(v)) + v->text, v->len);
+    return opr__node_text(v);
 }
 
 /* Fields whose value is not what the pointer says. */

@@ -10,8 +10,7 @@
 
 static struct json_object *number_from(const struct opr_obj *o)
 {
-    const char *text = opr__text_of(opr__block_of(o)) + o->text;
-    struct opr_str s = opr_str_n(text, o->len);
+    struct opr_str s = opr__node_text(o);
     int64_t i;
     uint64_t u;
     if (opr_str_to_i64(s, &i) == OPR_OK) {
@@ -20,7 +19,7 @@ static struct json_object *number_from(const struct opr_obj *o)
     if (opr_str_to_u64(s, &u) == OPR_OK) {
         return json_object_new_uint64(u);
     }
-    return json_object_new_double_s(strtod(text, NULL), text);
+    return json_object_new_double_s(strtod(s.ptr, NULL), s.ptr);
 }
 
 struct json_object *opr_doc_from_obj(const struct opr_obj *o)

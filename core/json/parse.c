@@ -45,7 +45,7 @@ static char peek(const struct parser *p)
     return p->at < p->in.len ? p->in.ptr[p->at] : '\0';
 }
 
-static opr_status add_node(struct parser *p, int32_t type, uint32_t flags, size_t *ret_index)
+static opr_status add_node(struct parser *p, int32_t type, uint32_t name, size_t *ret_index)
 {
     if (p->count == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : p->in.len / 16 + 8;
@@ -62,23 +62,48 @@ static opr_status add_node(struct parser *p, int32_t type, uint32_t flags, size_
     }
     *ret_index = p->count++;
     p->nodes[*ret_index] = (struct opr_obj){
-        .head = (uint32_t)*ret_index << 5 | flags | (uint32_t)type,
+        .head = (uint32_t)*ret_index << 5 | (uint32_t)type,
         .text = (uint32_t)p->text_len,
-        .skip = (uint32_t)p->count,
+        .name = name,
     };
     return OPR_OK;
 }
 
-static opr_status parse_string(struct parser *p, uint32_t flags)
+/* Unescapes the string at the position to the end of the text. */
+static opr_status read_string(struct parser *p, struct opr_str *ret_text)
 {
-    size_t index, begin = p->text_len;
-    OPR_TRY(add_node(p, OPR_TYPE_STRING, flags, &index));
+    size_t begin = p->text_len;
     p->at++;
     const char *expected = opr__unescape(p->in, &p->at, p->text, &p->text_len);
     if (expected) {
         return fail(p, expected);
     }
-    p->nodes[index].len = (uint32_t)(p->text_len - begin - 1);
+    *ret_text = opr_str_n(p->text + begin, p->text_len - begin - 1);
+    return OPR_OK;
+}
+
+/* Gives back what read_string() took when the text stands in the pool. */
+static uint32_t share(struct parser *p, struct opr_str text)
+{
+    uint32_t at = opr__intern(text);
+    if (at != 0) {
+        p->text_len -= text.len + 1;
+    }
+    return at;
+}
+
+static opr_status parse_string(struct parser *p, uint32_t name)
+{
+    size_t index;
+    struct opr_str text;
+    OPR_TRY(add_node(p, OPR_TYPE_STRING, name, &index));
+    OPR_TRY(read_string(p, &text));
+    uint32_t shared = share(p, text);
+    if (shared != 0) {
+        p->nodes[index].head |= OPR__NODE_SHARED;
+        p->nodes[index].text = shared;
+    }
+    p->nodes[index].len = (uint32_t)text.len;
     return OPR_OK;
 }
 
@@ -91,10 +116,10 @@ static size_t digits(struct parser *p)
     return p->at - begin;
 }
 
-static opr_status parse_number(struct parser *p, uint32_t flags)
+static opr_status parse_number(struct parser *p, uint32_t name)
 {
     size_t index, begin = p->at;
-    OPR_TRY(add_node(p, OPR_TYPE_NUMBER, flags, &index));
+    OPR_TRY(add_node(p, OPR_TYPE_NUMBER, name, &index));
     if (peek(p) == '-') {
         p->at++;
     }
@@ -126,23 +151,31 @@ static opr_status parse_number(struct parser *p, uint32_t flags)
 }
 
 static opr_status parse_word(struct parser *p, const char *word, int32_t type, uint32_t value,
-                             uint32_t flags)
+                             uint32_t name)
 {
     size_t index, len = strlen(word);
     if (p->in.len - p->at < len || memcmp(p->in.ptr + p->at, word, len) != 0) {
         return fail(p, "a value");
     }
-    OPR_TRY(add_node(p, type, flags, &index));
+    OPR_TRY(add_node(p, type, name, &index));
     p->nodes[index].text = value;
     p->at += len;
     return OPR_OK;
 }
 
-static opr_status parse_value(struct parser *p, uint32_t flags);
+static opr_status parse_value(struct parser *p, uint32_t name);
 
 static struct opr_str name_at(const struct parser *p, size_t index)
 {
-    return opr_str_n(p->text + p->nodes[index].text, p->nodes[index].len);
+    return opr_str_of(opr__node_name(&p->nodes[index], p->text));
+}
+
+/* The index after the value at an index and all that is in it. */
+static size_t after(const struct parser *p, size_t index)
+{
+    const struct opr_obj *n = &p->nodes[index];
+    int32_t type = OPR__NODE_TYPE(n);
+    return type == OPR_TYPE_OBJECT || type == OPR_TYPE_ARRAY ? n->text : index + 1;
 }
 
 static opr_status duplicate(struct parser *p, struct opr_str name)
@@ -158,7 +191,7 @@ static opr_status check_names(struct parser *p, size_t object)
     size_t seen = 0, end = p->count;
     struct opr_map *names = p->nodes[object].len > SMALL_OBJECT ? opr_map_new() : NULL;
     opr_status st = OPR_OK;
-    for (size_t i = object + 1; i < end && st == OPR_OK; i = p->nodes[i + 1].skip) {
+    for (size_t i = object + 1; i < end && st == OPR_OK; i = after(p, i)) {
         struct opr_str name = name_at(p, i);
         if (names) {
             st = opr_map_put(names, name, p) ? duplicate(p, name) : OPR_OK;
@@ -174,15 +207,17 @@ static opr_status check_names(struct parser *p, size_t object)
 }
 
 /* Names are handed on as terminated text, so a terminator within would make two of them one. */
-static opr_status parse_name(struct parser *p)
+static opr_status parse_name(struct parser *p, uint32_t *ret_name)
 {
-    size_t begin = p->at, index = p->count;
-    OPR_TRY(parse_string(p, 0));
-    struct opr_str name = name_at(p, index);
-    if (name.len > 0 && memchr(name.ptr, '\0', name.len)) {
+    size_t begin = p->at, place = p->text_len;
+    struct opr_str text;
+    OPR_TRY(read_string(p, &text));
+    if (text.len > 0 && memchr(text.ptr, '\0', text.len)) {
         return opr_error_set(p->reterr, OPR_E_INVALID,
                              "invalid JSON at byte %zu: \\u0000 in a member name", begin);
     }
+    uint32_t shared = share(p, text);
+    *ret_name = shared ? shared | OPR__NAME_SHARED : (uint32_t)place + 1;
     return OPR_OK;
 }
 
@@ -196,14 +231,15 @@ static opr_status parse_members(struct parser *p, size_t object)
         if (peek(p) != '"') {
             return fail(p, "a member name");
         }
-        OPR_TRY(parse_name(p));
+        uint32_t name = 0;
+        OPR_TRY(parse_name(p, &name));
         skip_space(p);
         if (peek(p) != ':') {
             return fail(p, "':'");
         }
         p->at++;
         last = p->count;
-        OPR_TRY(parse_value(p, OPR__NODE_MEMBER));
+        OPR_TRY(parse_value(p, name));
         p->nodes[object].len++;
         skip_space(p);
         if (peek(p) == ',') {
@@ -243,10 +279,10 @@ static opr_status parse_elements(struct parser *p, size_t array)
     return OPR_OK;
 }
 
-static opr_status parse_container(struct parser *p, int32_t type, uint32_t flags)
+static opr_status parse_container(struct parser *p, int32_t type, uint32_t name)
 {
     size_t index;
-    OPR_TRY(add_node(p, type, flags, &index));
+    OPR_TRY(add_node(p, type, name, &index));
     if (++p->depth > OPR_JSON_MAX_DEPTH) {
         return opr_error_set(p->reterr, OPR_E_LIMIT, "invalid JSON at byte %zu: deeper than %d",
                              p->at, OPR_JSON_MAX_DEPTH);
@@ -254,28 +290,28 @@ static opr_status parse_container(struct parser *p, int32_t type, uint32_t flags
     p->at++;
     OPR_TRY(type == OPR_TYPE_OBJECT ? parse_members(p, index) : parse_elements(p, index));
     p->depth--;
-    p->nodes[index].skip = (uint32_t)p->count;
+    p->nodes[index].text = (uint32_t)p->count;
     return OPR_OK;
 }
 
-static opr_status parse_value(struct parser *p, uint32_t flags)
+static opr_status parse_value(struct parser *p, uint32_t name)
 {
     skip_space(p);
     switch (peek(p)) {
     case '{':
-        return parse_container(p, OPR_TYPE_OBJECT, flags);
+        return parse_container(p, OPR_TYPE_OBJECT, name);
     case '[':
-        return parse_container(p, OPR_TYPE_ARRAY, flags);
+        return parse_container(p, OPR_TYPE_ARRAY, name);
     case '"':
-        return parse_string(p, flags);
+        return parse_string(p, name);
     case 't':
-        return parse_word(p, "true", OPR_TYPE_BOOL, 1, flags);
+        return parse_word(p, "true", OPR_TYPE_BOOL, 1, name);
     case 'f':
-        return parse_word(p, "false", OPR_TYPE_BOOL, 0, flags);
+        return parse_word(p, "false", OPR_TYPE_BOOL, 0, name);
     case 'n':
-        return parse_word(p, "null", OPR_TYPE_NULL, 0, flags);
+        return parse_word(p, "null", OPR_TYPE_NULL, 0, name);
     default:
-        return parse_number(p, flags);
+        return parse_number(p, name);
     }
 }
 
@@ -286,6 +322,7 @@ static opr_status pack(struct parser *p, struct opr_obj **ret_obj)
     if (!b) {
         return opr_error_set(p->reterr, OPR_E_NOMEM, "no memory for a JSON value");
     }
+    p->nodes[0].head |= OPR__NODE_LAST;
     b->refs = 1;
     b->nodes = (uint32_t)p->count;
     b->text_len = (uint32_t)p->text_len;
@@ -307,7 +344,7 @@ opr_status opr_json_parse(struct opr_str text, struct opr_obj **ret_obj, struct 
     if (!p.text) {
         return opr_error_set(reterr, OPR_E_NOMEM, "no memory for a JSON value");
     }
-    opr_status st = parse_value(&p, OPR__NODE_LAST);
+    opr_status st = parse_value(&p, 0);
     if (st == OPR_OK) {
         skip_space(&p);
         st = p.at < text.len ? fail(&p, "nothing after the value") : pack(&p, ret_obj);

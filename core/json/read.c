@@ -60,7 +60,7 @@ const struct opr_obj *opr_json_first(const struct opr_obj *o)
     if ((type != OPR_TYPE_OBJECT && type != OPR_TYPE_ARRAY) || o->len == 0) {
         return NULL;
     }
-    return o + (type == OPR_TYPE_OBJECT ? 2 : 1);
+    return o + 1;
 }
 
 const struct opr_obj *opr_json_next(const struct opr_obj *o)
@@ -68,18 +68,14 @@ const struct opr_obj *opr_json_next(const struct opr_obj *o)
     if (!o || (o->head & OPR__NODE_LAST)) {
         return NULL;
     }
-    const struct opr_obj *after = o + (o->skip - OPR__NODE_INDEX(o));
-    return after + ((o->head & OPR__NODE_MEMBER) ? 1 : 0);
-}
-
-static struct opr_str text_of(const struct opr_obj *o)
-{
-    return opr_str_n(opr__text_of(opr__block_of(o)) + o->text, o->len);
+    int32_t type = OPR__NODE_TYPE(o);
+    bool has_children = type == OPR_TYPE_OBJECT || type == OPR_TYPE_ARRAY;
+    return has_children ? o + (o->text - OPR__NODE_INDEX(o)) : o + 1;
 }
 
 const char *opr_json_name(const struct opr_obj *o)
 {
-    return o && (o->head & OPR__NODE_MEMBER) ? text_of(o - 1).ptr : NULL;
+    return o ? opr__node_name(o, opr__text_of(opr__block_of(o))) : NULL;
 }
 
 const struct opr_obj *opr_json_member(const struct opr_obj *o, struct opr_str name)
@@ -87,8 +83,10 @@ const struct opr_obj *opr_json_member(const struct opr_obj *o, struct opr_str na
     if (opr_json_type(o) != OPR_TYPE_OBJECT) {
         return NULL;
     }
+    const char *text = opr__text_of(opr__block_of(o));
     for (const struct opr_obj *v = opr_json_first(o); v; v = opr_json_next(v)) {
-        if (opr_str_eq(text_of(v - 1), name)) {
+        const char *n = opr__node_name(v, text);
+        if (strncmp(n, name.ptr, name.len) == 0 && n[name.len] == '\0') {
             return v;
         }
     }
@@ -147,7 +145,7 @@ const struct opr_obj *opr_json_at(const struct opr_obj *o, const char *ptr)
 struct opr_str opr_json_text(const struct opr_obj *o, const char *ptr)
 {
     const struct opr_obj *v = opr_json_at(o, ptr);
-    return opr_json_type(v) == OPR_TYPE_STRING ? text_of(v) : opr_str_n(NULL, 0);
+    return opr_json_type(v) == OPR_TYPE_STRING ? opr__node_text(v) : opr_str_n(NULL, 0);
 }
 
 const char *opr_json_str(const struct opr_obj *o, const char *ptr, const char *dflt)
@@ -159,7 +157,7 @@ const char *opr_json_str(const struct opr_obj *o, const char *ptr, const char *d
 double opr_json_num(const struct opr_obj *o, const char *ptr, double dflt)
 {
     const struct opr_obj *v = opr_json_at(o, ptr);
-    return opr_json_type(v) == OPR_TYPE_NUMBER ? strtod(text_of(v).ptr, NULL) : dflt;
+    return opr_json_type(v) == OPR_TYPE_NUMBER ? strtod(opr__node_text(v).ptr, NULL) : dflt;
 }
 
 int64_t opr_json_int(const struct opr_obj *o, const char *ptr, int64_t dflt)
@@ -169,10 +167,10 @@ int64_t opr_json_int(const struct opr_obj *o, const char *ptr, int64_t dflt)
     if (opr_json_type(v) != OPR_TYPE_NUMBER) {
         return dflt;
     }
-    if (opr_str_to_i64(text_of(v), &value) == OPR_OK) {
+    if (opr_str_to_i64(opr__node_text(v), &value) == OPR_OK) {
         return value;
     }
-    double number = strtod(text_of(v).ptr, NULL);
+    double number = strtod(opr__node_text(v).ptr, NULL);
     bool fits = number >= -9223372036854775808.0 && number < 9223372036854775808.0;
     return fits ? (int64_t)number : dflt;
 }

@@ -9,16 +9,15 @@
 void opr_json_write(struct opr_buf *b, const struct opr_obj *o)
 {
     int32_t type = opr_json_type(o);
-    const char *text = o ? opr__text_of(opr__block_of(o)) : NULL;
     switch (type) {
     case OPR_TYPE_BOOL:
         opr_buf_add_text(b, o->text ? "true" : "false");
         break;
     case OPR_TYPE_NUMBER:
-        opr_buf_add(b, text + o->text, o->len);
+        opr_buf_add_str(b, opr__node_text(o));
         break;
     case OPR_TYPE_STRING:
-        opr_buf_add_json(b, opr_str_n(text + o->text, o->len));
+        opr_buf_add_json(b, opr__node_text(o));
         break;
     case OPR_TYPE_ARRAY:
     case OPR_TYPE_OBJECT:
@@ -28,7 +27,7 @@ void opr_json_write(struct opr_buf *b, const struct opr_obj *o)
                 opr_buf_add_char(b, ',');
             }
             if (type == OPR_TYPE_OBJECT) {
-                opr_buf_add_json(b, opr_str_n(text + (v - 1)->text, (v - 1)->len));
+                opr_buf_add_json(b, opr_str_of(opr_json_name(v)));
                 opr_buf_add_char(b, ':');
             }
             opr_json_write(b, v);
@@ -115,8 +114,8 @@ static bool equal_elements(const struct opr_obj *a, const struct opr_obj *b)
 
 static bool equal_numbers(const struct opr_obj *a, const struct opr_obj *b)
 {
-    struct opr_str x = opr_str_n(opr__text_of(opr__block_of(a)) + a->text, a->len);
-    struct opr_str y = opr_str_n(opr__text_of(opr__block_of(b)) + b->text, b->len);
+    struct opr_str x = opr__node_text(a);
+    struct opr_str y = opr__node_text(b);
     int64_t i, j;
     if (opr_str_to_i64(x, &i) == OPR_OK && opr_str_to_i64(y, &j) == OPR_OK) {
         return i == j;
