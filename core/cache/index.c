@@ -10,6 +10,7 @@ struct opr__index *opr__index_new(struct opr_str name, struct opr_str pointer)
     struct opr__index *x = opr_xalloc(sizeof *x);
     x->name = opr_xstrndup(name.ptr, name.len);
     x->pointer = pointer.len > 0 ? opr_xstrndup(pointer.ptr, pointer.len) : NULL;
+    x->path = opr_path_new(pointer);
     x->buckets = opr_map_new();
     return x;
 }
@@ -30,6 +31,7 @@ void opr__index_free(struct opr__index *x)
     opr_map_free(x->buckets, free_bucket);
     opr_free(x->name);
     opr_free(x->pointer);
+    opr_path_free(x->path);
     opr_free(x);
 }
 
@@ -119,7 +121,7 @@ void opr__index_entry(struct opr_vec *indexes, struct opr__entry *e, const struc
     enter(indexes->items[OPR__INDEX_NS], e, opr_str_of(opr_meta_ns(obj)));
     for (size_t i = OPR__INDEX_NS + 1; i < indexes->count; i++) {
         struct opr__index *x = indexes->items[i];
-        const struct opr_obj *v = opr_json_at(obj, x->pointer);
+        const struct opr_obj *v = opr_path_at(x->path, obj);
         if (opr_json_type(v) != OPR_TYPE_ARRAY) {
             enter_value(x, e, v);
             continue;

@@ -22,6 +22,10 @@ static void parse_selectors(struct opr_informer *i)
         st = opr_field_selector_parse(i->arena, opr_str_of(i->fields), &i->field_reqs,
                                       &i->n_field_reqs, &err);
     }
+    i->field_paths = opr_xalloc(i->n_field_reqs * sizeof i->field_paths[0] + 1);
+    for (size_t n = 0; n < i->n_field_reqs; n++) {
+        i->field_paths[n] = opr_path_from_field(i->field_reqs[n].field);
+    }
     if (st != OPR_OK) {
         opr_log(OPR_LOG_ERROR, "cache", "selector not understood", "kind=%s error=%s",
                 i->resource->gvk, err.message);
@@ -114,6 +118,10 @@ void opr_informer_free(struct opr_informer *i)
     opr_buf_fini(&i->pending);
     opr_buf_fini(&i->text);
     opr_selector_free(i->selector);
+    for (size_t n = 0; n < i->n_field_reqs; n++) {
+        opr_path_free(i->field_paths[n]);
+    }
+    opr_free(i->field_paths);
     opr_arena_free(i->arena);
     opr_free(i->rv);
     opr_free(i->page);
@@ -200,15 +208,11 @@ size_t opr_informer_count(const struct opr_informer *i)
     return opr__store_count(&i->store);
 }
 
-/* "spec.nodeName" of an object, as the server's field selectors mean it. */
-static bool matches_field(const struct opr_field_req *req, const struct opr_obj *obj)
+/* A field of an object, as the server's field selectors mean it. */
+static bool matches_field(const struct opr_path *field, const struct opr_field_req *req,
+                          const struct opr_obj *obj)
 {
-    struct opr_buf pointer = {0};
-    opr_buf_add_char(&pointer, '/');
-    for (size_t n = 0; n < req->field.len; n++) {
-        opr_buf_add_char(&pointer, req->field.ptr[n] == '.' ? '/' : req->field.ptr[n]);
-    }
-    const struct opr_obj *value = opr_json_at(obj, pointer.data);
+    const struct opr_obj *value = opr_path_at(field, obj);
     struct opr_buf text = {0};
     if (opr_json_type(value) == OPR_TYPE_STRING) {
         opr_buf_add_str(&text, opr_json_text(value, ""));
@@ -217,7 +221,6 @@ static bool matches_field(const struct opr_field_req *req, const struct opr_obj 
     }
     bool is_equal = opr_str_eq(opr_buf_str(&text), req->value);
     opr_buf_fini(&text);
-    opr_buf_fini(&pointer);
     return is_equal != req->is_negated;
 }
 
@@ -227,7 +230,7 @@ static bool is_selected(const struct opr_informer *i, const struct opr_obj *obj)
         return false;
     }
     for (size_t n = 0; n < i->n_field_reqs; n++) {
-        if (!matches_field(&i->field_reqs[n], obj)) {
+        if (!matches_field(i->field_paths[n], &i->field_reqs[n], obj)) {
             return false;
         }
     }

@@ -36,6 +36,7 @@ struct opr_informer {
     struct opr_selector *selector;    /* owned; of labels; NULL: none */
     struct opr_arena *arena;          /* of requirements */
     struct opr_field_req *field_reqs; /* in the arena */
+    struct opr_path **field_paths;    /* of each requirement; owned */
     size_t n_field_reqs;
 
     struct opr__store store;

@@ -7,6 +7,7 @@
 #include "core/api/meta.h"
 #include "core/base/map.h"
 #include "core/base/vec.h"
+#include "core/json/path.h"
 
 #include <pthread.h>
 
@@ -19,6 +20,7 @@ struct opr__bucket;
 struct opr__index {
     char *name;              /* owned */
     char *pointer;           /* owned; NULL: computed (owner, namespace) */
+    struct opr_path *path;   /* owned: the pointer taken apart */
     struct opr_map *buckets; /* value -> struct opr__bucket, owned */
 };
 

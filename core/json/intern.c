@@ -61,7 +61,7 @@ static uint32_t add(struct opr_str text, uint32_t slot)
     return at;
 }
 
-uint32_t opr__intern(struct opr_str text)
+static uint32_t intern(struct opr_str text, bool is_known_to_come_again)
 {
     if (text.len > TEXT_MAX || !is_worth_it(text)) {
         return 0;
@@ -73,8 +73,19 @@ uint32_t opr__intern(struct opr_str text)
         return at;
     }
     _Atomic uint32_t *before = &seen[(hash >> 16) & (SEEN - 1)];
-    if (atomic_exchange_explicit(before, mark, memory_order_relaxed) != mark) {
+    if (!is_known_to_come_again &&
+        atomic_exchange_explicit(before, mark, memory_order_relaxed) != mark) {
         return 0;
     }
     return add(text, slot);
+}
+
+uint32_t opr__intern(struct opr_str text)
+{
+    return intern(text, false);
+}
+
+uint32_t opr__intern_now(struct opr_str text)
+{
+    return intern(text, true);
 }

@@ -13,6 +13,8 @@ extern "C" {
 
 /* Place of the text in the pool, terminated there; 0: it is not shared. */
 uint32_t opr__intern(struct opr_str text);
+/* The same at first sight, for a text that is known to come again. */
+uint32_t opr__intern_now(struct opr_str text);
 
 extern char opr__intern_pool[];
 

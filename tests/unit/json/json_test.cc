@@ -10,6 +10,7 @@ extern "C" {
 #include "core/base/str.h"
 #include "core/json/doc.h"
 #include "core/json/json.h"
+#include "core/json/path.h"
 }
 
 namespace
@@ -261,6 +262,26 @@ TEST(Json, EqualityOfLargeObjects)
     EXPECT_FALSE(opr_json_equal(more.obj, a.obj));
     EXPECT_TRUE(opr_json_equal(a.obj, empty.obj));
     EXPECT_TRUE(opr_json_equal(empty.obj, a.obj));
+}
+
+TEST(Json, APathFindsWhatItsPointerFinds)
+{
+    const std::string text =
+        R"({"a":{"b":[10,{"c/d":"x"}],"m~n":true},"a1234567":{"":2},"spec":{"nodeName":"n"}})";
+    for (int round = 0; round < 3; round++) { /* the names are in the pool from the second on */
+        Value v(text);
+        for (const char *pointer : {"", "/a", "/a/b/0", "/a/b/1/c~1d", "/a/m~0n", "/a1234567/",
+                                    "/a/b/2", "/a/b/x", "/a/b/0/c", "/nope", "/a/m~n/x"}) {
+            struct opr_path *p = opr_path_new(opr_str_of(pointer));
+            EXPECT_EQ(opr_json_at(v.obj, pointer), opr_path_at(p, v.obj)) << pointer;
+            opr_path_free(p);
+        }
+        struct opr_path *field = opr_path_from_field(OPR_STR("spec.nodeName"));
+        EXPECT_EQ(opr_json_at(v.obj, "/spec/nodeName"), opr_path_at(field, v.obj));
+        EXPECT_NE(nullptr, opr_path_at(field, v.obj));
+        EXPECT_EQ(nullptr, opr_path_at(field, nullptr));
+        opr_path_free(field);
+    }
 }
 
 TEST(Json, CutTextIsRefusedWithoutReadingPastItsEnd)
