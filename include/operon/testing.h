@@ -73,6 +73,14 @@ void opr_test_policy(struct opr_test *t, const char *name, const char *function,
 const struct opr_obj *opr_test_policy_input(struct opr_test *t, const char *name,
                                             const char *function);
 
+/* The manager crashes at its n-th write from now (1: the next one; Events do not count): before the
+ * server gets it or, is_after, when the server has done it and nobody heard the answer. From then on
+ * nothing that it asks is answered, until opr_test_restart() starts another with the same plugins.
+ * n 0: it does not crash. A controller is sound when it comes to the same end from every n. */
+void opr_test_crash(struct opr_test *t, uint32_t n, int32_t is_after);
+int32_t opr_test_has_crashed(const struct opr_test *t); /* 1: that write was reached */
+void opr_test_restart(struct opr_test *t);
+
 /* While held, watch events of a kind are not delivered: the cache is stale. */
 void opr_test_hold(struct opr_test *t, const char *gvk, bool is_held);
 

@@ -22,9 +22,9 @@ static void session_free(struct opr_transport_session *session)
 static opr_status call(struct opr_transport_session *session, const struct opr_client_request *req,
                        struct opr_client_response *ret_res, struct opr_error *reterr)
 {
-    (void)reterr;
-    sim_handle(session->sim, req, ret_res);
-    return OPR_OK;
+    return sim_handle(session->sim, req, ret_res)
+               ? OPR_OK
+               : opr_error_set(reterr, OPR_E_IO, "the test crashed this manager");
 }
 
 static void call_many(struct opr_transport_session *session, const struct opr_client_request *reqs,

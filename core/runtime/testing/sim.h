@@ -45,6 +45,9 @@ struct sim {
     struct opr_vec failures;        /* of struct sim_failure, owned */
     struct opr_map *writes;         /* "verb gvk" -> count + 1, as a pointer */
     uint64_t rv, uids, names;
+    uint32_t crash_in;      /* writes until the client crashes; 0: it does not */
+    bool is_crash_after;    /* that write still reaches the server */
+    bool is_client_crashed; /* nothing that it asks for is answered */
 };
 
 struct sim *sim_new(const struct opr_clock *clock);
@@ -104,8 +107,8 @@ void sim_bind(struct sim *s, struct sim_kind *k, const char *ns, const char *nam
 /* sim_strategic.c: the strategic merge patch with the list keys that core kinds use. */
 void sim_strategic_merge(struct json_object **doc, struct json_object *patch);
 
-/* sim_http.c */
-void sim_handle(struct sim *s, const struct opr_client_request *req,
+/* sim_http.c. False: the client crashed at this request, before or after the server got it. */
+bool sim_handle(struct sim *s, const struct opr_client_request *req,
                 struct opr_client_response *res);
 
 /* The HTTP status of a failure that the test asked for; 0: none. Events fail never: they are not

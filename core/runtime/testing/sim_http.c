@@ -205,11 +205,25 @@ void sim_answer_failure(int code, struct opr_client_response *res)
     finish(&answer, res);
 }
 
+/* Counts the writes down to the crash that the test asked for. True: this is the one. */
+static bool is_crash(struct sim *s, const char *verb, const struct sim_kind *k)
+{
+    bool is_read = strcmp(verb, "get") == 0 || strcmp(verb, "list") == 0;
+    if (is_read || s->crash_in == 0 || strcmp(k->kind, "Event") == 0) {
+        return false;
+    }
+    s->is_client_crashed = --s->crash_in == 0;
+    return s->is_client_crashed;
+}
+
 static void handle_query(struct sim *s, const struct sim_query *q,
                          const struct opr_client_request *req, struct opr_client_response *res)
 {
     struct sim_answer answer = {0};
     const char *verb = verb_of(req->method, q);
+    if (is_crash(s, verb, q->kind) && !s->is_crash_after) {
+        return;
+    }
     struct json_object *doc = NULL;
     int failure = sim_planned_failure(s, verb, q->kind);
     if (failure) {
@@ -238,11 +252,14 @@ static void handle_query(struct sim *s, const struct sim_query *q,
     finish(&answer, res);
 }
 
-void sim_handle(struct sim *s, const struct opr_client_request *req,
+bool sim_handle(struct sim *s, const struct opr_client_request *req,
                 struct opr_client_response *res)
 {
+    if (s->is_client_crashed) {
+        return false;
+    }
     if (discovery(s, req->path_query, res)) {
-        return;
+        return true;
     }
     struct opr_arena *a = opr_arena_new();
     struct sim_query q;
@@ -254,4 +271,5 @@ void sim_handle(struct sim *s, const struct opr_client_request *req,
         finish(&answer, res);
     }
     opr_arena_free(a);
+    return !s->is_client_crashed;
 }

@@ -111,7 +111,7 @@ static void answer_once(struct opr_transport_stream *st, int failure)
     if (failure) {
         sim_answer_failure(failure, &res);
     } else {
-        sim_handle(st->sim, &req, &res);
+        (void)sim_handle(st->sim, &req, &res); /* nothing is pumped to a client that crashed */
     }
     st->handler->on_header(st->arg, res.status);
     send(st, &res.body);
@@ -187,7 +187,7 @@ static bool pump_stream(struct opr_transport_stream *st)
 bool sim_pump(struct sim *s)
 {
     bool did_something = false;
-    for (size_t i = 0; i < s->streams.count; i++) {
+    for (size_t i = 0; i < s->streams.count && !s->is_client_crashed; i++) {
         did_something = pump_stream(s->streams.items[i]) || did_something;
     }
     for (size_t i = s->streams.count; i-- > 0;) {

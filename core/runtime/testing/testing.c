@@ -15,16 +15,68 @@
 #define START_MS 1767225600000 /* 2026-01-01T00:00:00Z */
 #define MS_NS 1000000ull
 
+/* What is loaded again after a crash. */
+struct test_plugin {
+    opr_plugin_entry_fn entry; /* NULL: from the file */
+    char *path, *config;       /* owned; NULL: none */
+};
+
 struct opr_test {
     struct opr_clock *clock;        /* owned */
     struct sim *sim;                /* owned by the client */
     struct opr_client *client;      /* owned */
     struct test_policies *policies; /* owned */
     struct opr_manager *manager;    /* owned */
+    struct opr_vec plugins;         /* of struct test_plugin, owned */
     struct opr_vec held;            /* of struct opr_obj, refs handed to the test */
     bool is_started;                /* with the first run: until then plugins are added */
     char message[512];
 };
+
+static struct opr_manager *manager_new(struct opr_test *t)
+{
+    struct opr_manager_config config = {
+        .client = t->client,
+        .clock = t->clock,
+        .policies = test_policies_service(t->policies),
+        .identity = "test",
+        .workers = UINT32_MAX,
+    };
+    return opr_manager_new(&config);
+}
+
+static opr_status add_plugin(struct opr_test *t, const struct test_plugin *p,
+                             struct opr_error *reterr)
+{
+    return p->entry ? opr_manager_add(t->manager, p->entry, p->config, reterr)
+                    : opr_manager_load(t->manager, p->path, p->config, reterr);
+}
+
+static void free_plugin(struct test_plugin *p)
+{
+    opr_free(p->path);
+    opr_free(p->config);
+    opr_free(p);
+}
+
+/* Remembers a plugin that the manager took. */
+static opr_status note_plugin(struct opr_test *t, opr_plugin_entry_fn entry, const char *path,
+                              const char *config, struct opr_error *reterr)
+{
+    struct test_plugin *p = opr_xalloc(sizeof *p);
+    *p = (struct test_plugin){
+        .entry = entry,
+        .path = path ? opr_xstrdup(path) : NULL,
+        .config = config ? opr_xstrdup(config) : NULL,
+    };
+    opr_status st = add_plugin(t, p, reterr);
+    if (st == OPR_OK) {
+        opr_vec_push(&t->plugins, p);
+    } else {
+        free_plugin(p);
+    }
+    return st;
+}
 
 struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config)
 {
@@ -36,15 +88,8 @@ struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config)
     t->client = opr_client_new(&t->sim->transport);
     opr_client_set_clock(t->client, t->clock);
     t->policies = test_policies_new();
-    struct opr_manager_config manager_config = {
-        .client = t->client,
-        .clock = t->clock,
-        .policies = test_policies_service(t->policies),
-        .identity = "test",
-        .workers = UINT32_MAX,
-    };
-    t->manager = opr_manager_new(&manager_config);
-    if (entry && opr_manager_add(t->manager, entry, config, &err) != OPR_OK) {
+    t->manager = manager_new(t);
+    if (entry && note_plugin(t, entry, NULL, config, &err) != OPR_OK) {
         fprintf(stderr, "opr_test_new: %s\n", err.message);
         abort();
     }
@@ -54,9 +99,36 @@ struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config)
 const char *opr_test_load(struct opr_test *t, const char *path, const char *config)
 {
     struct opr_error err = {0};
-    opr_status st = opr_manager_load(t->manager, path, config, &err);
+    opr_status st = note_plugin(t, NULL, path, config, &err);
     snprintf(t->message, sizeof t->message, "%s", st == OPR_OK ? "" : err.message);
     return t->message;
+}
+
+void opr_test_crash(struct opr_test *t, uint32_t n, int32_t is_after)
+{
+    t->sim->crash_in = n;
+    t->sim->is_crash_after = is_after != 0;
+}
+
+int32_t opr_test_has_crashed(const struct opr_test *t)
+{
+    return t->sim->is_client_crashed;
+}
+
+void opr_test_restart(struct opr_test *t)
+{
+    struct opr_error err = {0};
+    opr_manager_free(t->manager);
+    t->sim->crash_in = 0;
+    t->sim->is_client_crashed = false;
+    t->is_started = false;
+    t->manager = manager_new(t);
+    for (size_t i = 0; i < t->plugins.count; i++) {
+        if (add_plugin(t, t->plugins.items[i], &err) != OPR_OK) {
+            fprintf(stderr, "opr_test_restart: %s\n", err.message);
+            abort();
+        }
+    }
 }
 
 const struct opr_host *opr_test_host(void)
@@ -72,6 +144,10 @@ void opr_test_free(struct opr_test *t)
     opr_manager_free(t->manager);
     opr_client_free(t->client);
     test_policies_free(t->policies);
+    for (size_t i = 0; i < t->plugins.count; i++) {
+        free_plugin(t->plugins.items[i]);
+    }
+    opr_vec_fini(&t->plugins);
     for (size_t i = 0; i < t->held.count; i++) {
         opr_json_unref(t->held.items[i]);
     }

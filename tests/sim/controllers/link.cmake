@@ -1,0 +1,1 @@
+set(LINK opr_testing ${CMAKE_DL_LIBS})
