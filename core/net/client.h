@@ -22,11 +22,18 @@ struct opr_endpoint_config {
     bool is_insecure;        /* do not verify: only where the kubeconfig says so */
     const char *server_name; /* TLS server name; NULL: from the url */
     const char *user_agent;
+    /* Any thread: a socket of this endpoint before it connects; may be NULL. */
+    void (*on_socket)(void *arg, int fd);
+    void *on_socket_arg; /* outlives the endpoint */
 };
 OPR_NODISCARD opr_status opr_endpoint_new(const struct opr_endpoint_config *config,
                                           struct opr_endpoint **ret_endpoint,
                                           struct opr_error *reterr);
 struct opr_endpoint *opr_endpoint_ref(struct opr_endpoint *e);
+/* "https://127.0.0.1:6443", borrowed; the host is server_name where one was given. */
+const char *opr_endpoint_url(const struct opr_endpoint *e);
+/* PEM of the authority that it trusts, borrowed; NULL: the system's. */
+const char *opr_endpoint_ca(const struct opr_endpoint *e);
 void opr_endpoint_unref(struct opr_endpoint *e);
 
 struct opr_client_request {

@@ -24,6 +24,8 @@ struct opr_endpoint {
     struct curl_slist *connect_to; /* owned; NULL: connect where the url says */
     char *token_file;
     bool is_insecure, is_tls, is_loopback;
+    void (*on_socket)(void *arg, int fd); /* may be NULL */
+    void *on_socket_arg;
 
     pthread_mutex_t lock;
     char *token;            /* owned; lock */

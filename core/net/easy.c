@@ -38,13 +38,16 @@ static void set_int(curl_socket_t fd, int level, int option, int value)
 
 static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
-    (void)arg;
+    const struct opr_endpoint *endpoint = arg;
     (void)purpose;
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
     set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS);
+    if (endpoint->on_socket) {
+        endpoint->on_socket(endpoint->on_socket_arg, fd);
+    }
     return CURL_SOCKOPT_OK;
 }
 
@@ -135,6 +138,7 @@ static void set_connection(struct opr__easy *e, const struct opr_endpoint *endpo
     curl_easy_setopt(curl, CURLOPT_PIPEWAIT, 1L); /* wait for a shared connection, not for a new */
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)OPR__CONNECT_TIMEOUT_MS);
     curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    curl_easy_setopt(curl, CURLOPT_SOCKOPTDATA, endpoint);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, endpoint->user_agent);
     if (endpoint->connect_to) {
         curl_easy_setopt(curl, CURLOPT_CONNECT_TO, endpoint->connect_to);

@@ -161,6 +161,8 @@ opr_status opr_endpoint_new(const struct opr_endpoint_config *config,
         e->client_key_pem = dup_or_null(config->client_key_pem);
         e->user_agent =
             opr_xstrdup(config->user_agent ? config->user_agent : "operon/" OPR_VERSION);
+        e->on_socket = config->on_socket;
+        e->on_socket_arg = config->on_socket_arg;
         e->token = dup_or_null(config->token);
         e->token_file = dup_or_null(config->token_file);
         e->is_insecure = config->is_insecure;
@@ -185,6 +187,16 @@ static void free_secret(char *text)
         explicit_bzero(text, strlen(text));
         opr_free(text);
     }
+}
+
+const char *opr_endpoint_url(const struct opr_endpoint *e)
+{
+    return e->url;
+}
+
+const char *opr_endpoint_ca(const struct opr_endpoint *e)
+{
+    return e->ca_pem;
 }
 
 void opr_endpoint_unref(struct opr_endpoint *e)

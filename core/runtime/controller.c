@@ -78,6 +78,12 @@ struct opr__controller *opr__controller_new(struct opr_manager *m, struct opr__p
     return c;
 }
 
+void opr__sub_free(struct opr__sub *sub)
+{
+    opr_free(sub->own_watch);
+    opr_free(sub);
+}
+
 void opr__controller_free(struct opr__controller *c)
 {
     if (!c) {
@@ -88,7 +94,7 @@ void opr__controller_free(struct opr__controller *c)
     for (size_t i = 0; i < c->subs.count; i++) {
         struct opr__sub *sub = c->subs.items[i];
         opr_vec_remove_item(&sub->source->subs, sub);
-        opr_free(sub);
+        opr__sub_free(sub);
     }
     opr_vec_fini(&c->subs);
     opr_free(c);

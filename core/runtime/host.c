@@ -60,4 +60,9 @@ const struct opr_host opr__host_table = {
     .policy_unload = opr__host_policy_unload,
     .policy_call = opr__host_policy_call,
     .policy_list = opr__host_policy_list,
+    .watch = opr__host_watch,
+    .unwatch = opr__host_unwatch,
+    .obj_text = opr__host_obj_text,
+    .obj_parse = opr__host_obj_parse,
+    .sched_plugins = opr__host_sched_plugins,
 };

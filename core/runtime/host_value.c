@@ -1,4 +1,6 @@
 /* Documents that a plugin edits. Each belongs to its reconcile and goes with its arena. */
+#include "core/base/alloc.h"
+#include "core/base/str.h"
 #include "core/runtime/internal.h"
 
 static void put_json(void *arg)
@@ -61,4 +63,21 @@ void opr__host_doc_remove(struct opr_doc *d, const char *ptr)
 const struct opr_obj *opr__host_doc_obj(struct opr_doc *d)
 {
     return d ? opr__ctx_keep(d->ctx, opr_doc_to_obj(d->json)) : NULL;
+}
+
+const char *opr__host_obj_text(struct opr_ctx *c, const struct opr_obj *o)
+{
+    struct opr_buf text = {0};
+    opr_json_write(&text, o);
+    const char *copy = opr_arena_dup(c->arena, opr_buf_str(&text));
+    opr_buf_fini(&text);
+    return copy;
+}
+
+opr_status opr__host_obj_parse(struct opr_ctx *c, const char *text, const struct opr_obj **ret_obj)
+{
+    struct opr_obj *obj = NULL;
+    OPR_TRY(opr_json_parse(opr_str_of(text), &obj, &c->error));
+    *ret_obj = opr__ctx_keep(c, obj);
+    return OPR_OK;
 }

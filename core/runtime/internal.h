@@ -66,6 +66,7 @@ struct opr__sub {
     const struct opr_watch *watch; /* the plugin's */
     struct opr__source *source;
     bool is_primary;
+    struct opr_watch *own_watch; /* owned: added while it runs; NULL: declared */
 };
 
 struct opr_mapper {
@@ -103,7 +104,9 @@ struct opr_manager {
     _Atomic bool is_rearm_posted;
     _Atomic uint64_t armed_ns; /* when the timer is due; UINT64_MAX: it is not set */
 
-    struct opr_vec plugins;     /* of struct opr__plugin, owned */
+    struct opr_vec plugins;              /* of struct opr__plugin, owned */
+    struct opr_sched_loaded *schedulers; /* owned; fixed once started */
+    size_t schedulers_count;
     struct opr_vec controllers; /* of struct opr__controller, owned; fixed once started */
     pthread_rwlock_t sources_lock;
     struct opr_vec sources; /* of struct opr__source, owned; sources_lock */
@@ -173,6 +176,7 @@ struct opr__controller *opr__controller_new(struct opr_manager *m, struct opr__p
                                             const struct opr_controller *decl,
                                             struct opr_error *reterr);
 void opr__controller_free(struct opr__controller *c);
+void opr__sub_free(struct opr__sub *sub);
 void opr__controller_check_ready(struct opr__controller *c); /* loop */
 void opr__controller_enqueue(struct opr__controller *c, const char *ns, const char *name,
                              uint64_t after_ms);
@@ -209,6 +213,8 @@ void opr__wildcard_resolve(struct opr__source *s);
 
 /* mapping.c; loop: an informer's handler, arg is the struct opr__child */
 void opr__map_change(void *arg, const struct opr_obj *was, const struct opr_obj *is);
+void opr__map_tell(struct opr__sub *sub, const struct opr__child *child, const struct opr_obj *was,
+                   const struct opr_obj *is); /* one reader alone */
 /* "apps/v1/ReplicaSet|default" of a wildcard primary's object. */
 char *opr__wildcard_ns(struct opr_arena *a, const char *gvk, const char *ns);
 bool opr__wildcard_split(struct opr_arena *a, const char *key_ns, char **ret_gvk, char **ret_ns);
@@ -218,6 +224,8 @@ extern const struct opr_host opr__host_table;
 
 /* members of the host table, by file */
 /* host_value.c */
+const char *opr__host_obj_text(struct opr_ctx *c, const struct opr_obj *o);
+opr_status opr__host_obj_parse(struct opr_ctx *c, const char *text, const struct opr_obj **ret_obj);
 struct opr_doc *opr__host_doc_parse(struct opr_ctx *c, const char *tmpl, va_list args);
 struct opr_doc *opr__host_doc_of(struct opr_ctx *c, const struct opr_obj *o);
 opr_status opr__host_doc_set(struct opr_doc *d, const char *ptr, const char *tmpl, va_list args);
@@ -286,6 +294,14 @@ void opr__host_map_each(struct opr_mapper *m, const char *gvk, const char *ns, c
                         void *arg);
 void opr__host_map_expected(struct opr_mapper *m, const char *ns, const char *name,
                             uint32_t creates, uint32_t deletes);
+/* watch.c */
+opr_status opr__host_watch(struct opr_ctx *c, const struct opr_watch *w);
+void opr__host_unwatch(struct opr_ctx *c, const struct opr_watch *w);
+/* sched.c: a plugin's scheduler plugins are taken in; cut keeps the first so many */
+opr_status opr__sched_add(struct opr_manager *m, const struct opr__plugin *p,
+                          struct opr_error *reterr);
+void opr__sched_cut(struct opr_manager *m, size_t count);
+uint32_t opr__host_sched_plugins(struct opr_ctx *c, const struct opr_sched_loaded **ret_loaded);
 /* policy.c */
 opr_status opr__host_policy_load(struct opr_ctx *c, const char *name, const char *source);
 void opr__host_policy_unload(struct opr_ctx *c, const char *name);

@@ -271,6 +271,16 @@ void opr_manager_rediscover(struct opr_manager *m)
     opr__manager_rearm(m);
 }
 
+bool opr_manager_enqueue(struct opr_manager *m, const char *controller, const char *ns,
+                         const char *name)
+{
+    struct opr__controller *c = opr__controller_find(m, controller);
+    if (c) {
+        opr__controller_enqueue(c, ns, name, 0);
+    }
+    return c != NULL;
+}
+
 bool opr_manager_is_ready(const struct opr_manager *m)
 {
     for (size_t i = 0; i < m->controllers.count; i++) {
@@ -338,6 +348,7 @@ static void free_parts(struct opr_manager *m)
         free_plugin(m->plugins.items[i]);
     }
     opr_vec_fini(&m->plugins);
+    opr_free(m->schedulers);
     opr_caller_free(m->aux_caller);
 }
 

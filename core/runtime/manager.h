@@ -50,6 +50,10 @@ void opr_manager_start(struct opr_manager *m);
 /* Loop: asks discovery again now for kinds that were not there, and for all that "*" stands for. */
 void opr_manager_rediscover(struct opr_manager *m);
 bool opr_manager_is_ready(const struct opr_manager *m); /* any thread: all informers synced */
+/* Any thread: gives a controller a key, as a change of an object would. False: there is no such
+ * controller. */
+bool opr_manager_enqueue(struct opr_manager *m, const char *controller, const char *ns,
+                         const char *name);
 /* Prometheus text of all metrics; any thread. */
 void opr_manager_metrics(struct opr_manager *m, struct opr_buf *ret_text);
 /* Without a loop: does all that is due at the clock's present time, reconciles included. Returns

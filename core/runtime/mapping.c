@@ -67,20 +67,25 @@ static void enqueue_owners(struct opr__controller *c, const struct opr_obj *was,
     }
 }
 
+void opr__map_tell(struct opr__sub *sub, const struct opr__child *child, const struct opr_obj *was,
+                   const struct opr_obj *is)
+{
+    if (sub->watch->map) {
+        struct opr_mapper mapper = {.controller = sub->controller};
+        sub->watch->map(&mapper, was, is, sub->controller->plugin->state);
+    } else if (sub->is_primary) {
+        enqueue_self(sub, child, is ? is : was);
+    } else {
+        enqueue_owners(sub->controller, was, is);
+    }
+}
+
 void opr__map_change(void *arg, const struct opr_obj *was, const struct opr_obj *is)
 {
-    struct opr__child *child = arg;
-    struct opr__source *s = child->source;
+    const struct opr__child *child = arg;
+    const struct opr__source *s = child->source;
     for (size_t i = 0; i < s->subs.count; i++) {
-        struct opr__sub *sub = s->subs.items[i];
-        if (sub->watch->map) {
-            struct opr_mapper mapper = {.controller = sub->controller};
-            sub->watch->map(&mapper, was, is, sub->controller->plugin->state);
-        } else if (sub->is_primary) {
-            enqueue_self(sub, child, is ? is : was);
-        } else {
-            enqueue_owners(sub->controller, was, is);
-        }
+        opr__map_tell(s->subs.items[i], child, was, is);
     }
 }
 

@@ -107,6 +107,9 @@ opr_status opr__plugin_add(struct opr_manager *m, opr_plugin_entry_fn entry, voi
     if (st == OPR_OK) {
         st = add_controllers(m, p, name, reterr);
     }
+    if (st == OPR_OK) {
+        st = opr__sched_add(m, p, reterr);
+    }
     if (st != OPR_OK) {
         remove_controllers(m, p);
         remove_unread(m);

@@ -164,7 +164,9 @@ static void looked_up(struct opr_manager *m, void *arg)
     struct opr__source *s = l->source;
     uint64_t now = opr_clock_mono_ns(m->clock);
     s->is_resolving = false;
-    if (l->resource) {
+    if (s->subs.count == 0) {
+        s->resolve_due_ns = UINT64_MAX; /* its last reader left meanwhile */
+    } else if (l->resource) {
         s->is_resolved = true;
         s->failures = 0;
         s->resolve_due_ns = UINT64_MAX;

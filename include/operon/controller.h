@@ -20,7 +20,8 @@ extern "C" {
 
 enum {
     OPR_WATCH_META_ONLY = 1u, /* keep metadata only */
-    OPR_WATCH_OPTIONAL = 2u   /* the kind may appear later (a CRD) */
+    OPR_WATCH_OPTIONAL = 2u,  /* the kind may appear later (a CRD) */
+    OPR_WATCH_NAMESPACED = 4u /* opr_watch_add() refuses a kind of cluster scope; since 0.2 */
 };
 
 /* Called for each change of a watched object: was is NULL for an add, is is NULL for a removal. It
@@ -55,6 +56,20 @@ struct opr_controller {
     /* Kinds it writes but does not read, for RBAC: "v1/Event,v1/Pod/binding"; may be NULL. */
     const char *writes;
 };
+
+/* Inside a reconcile: makes this controller read one more kind, as if it had declared it (without
+ * an index), until opr_watch_drop(); asking again changes nothing. OPR_OK once the kind is listed,
+ * so that opr_get() and opr_list() show all of it; OPR_E_BUSY before that: come back soon;
+ * OPR_E_NOT_FOUND while the server has no such kind; OPR_E_INVALID for what is no kind. Since 0.2.
+ */
+OPR_NODISCARD static inline opr_status opr_watch_add(struct opr_ctx *c, const struct opr_watch *w)
+{
+    return opr__host->watch(c, w);
+}
+static inline void opr_watch_drop(struct opr_ctx *c, const struct opr_watch *w)
+{
+    opr__host->unwatch(c, w);
+}
 
 /* In a mapping function: adds a key to this controller's queue. */
 static inline void opr_map_enqueue(struct opr_mapper *m, const char *ns, const char *name)

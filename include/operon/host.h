@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 #define OPR_ABI_MAJOR 0u
-#define OPR_ABI_MINOR 1u
+#define OPR_ABI_MINOR 2u
 #define OPR_PLUGIN_MAGIC 0x4f505231u /* "OPR1" */
 
 struct opr_obj;    /* an immutable JSON value: a whole object or any value inside one */
@@ -23,6 +23,8 @@ struct opr_ctx;    /* one running reconcile: its key, memory, deadline and error
 struct opr_batch;  /* several writes that run side by side */
 struct opr_mapper; /* what a mapping function or a predicate may use: it has no client */
 struct opr_delete_options;
+struct opr_watch;
+struct opr_sched_loaded;
 
 struct opr_host {
     uint32_t size;
@@ -108,6 +110,15 @@ struct opr_host {
     opr_status (*policy_call)(struct opr_ctx *, const char *name, const char *function,
                               struct opr_doc *input, const struct opr_obj **ret_result);
     uint32_t (*policy_list)(struct opr_ctx *, const char *function, const char *const **ret_names);
+
+    /* since 0.2: reads added while the controller runs (controller.h) */
+    opr_status (*watch)(struct opr_ctx *, const struct opr_watch *);
+    void (*unwatch)(struct opr_ctx *, const struct opr_watch *);
+    /* since 0.2: values as text (object.h) */
+    const char *(*obj_text)(struct opr_ctx *, const struct opr_obj *);
+    opr_status (*obj_parse)(struct opr_ctx *, const char *text, const struct opr_obj **ret_obj);
+    /* since 0.2: filters and scores of other plugins (scheduler.h) */
+    uint32_t (*sched_plugins)(struct opr_ctx *, const struct opr_sched_loaded **ret_loaded);
 };
 
 /* Set once, before init, by the function that OPR_PLUGIN_ENTRY defines in each plugin. */

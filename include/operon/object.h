@@ -107,6 +107,18 @@ static inline bool opr_selector_matches(const struct opr_obj *selector,
     return opr__host->selector_matches(selector, labels);
 }
 
+/* A value as compact JSON text, and back, for what is kept in an annotation. Borrowed until the
+ * reconcile returns. OPR_E_INVALID where the text is no JSON. Since 0.2. */
+static inline const char *opr_obj_text(struct opr_ctx *c, const struct opr_obj *o)
+{
+    return opr__host->obj_text(c, o);
+}
+OPR_NODISCARD static inline opr_status opr_obj_parse(struct opr_ctx *c, const char *text,
+                                                     const struct opr_obj **ret_obj)
+{
+    return opr__host->obj_parse(c, text, ret_obj);
+}
+
 /* A new document from a template; NULL and an error in ctx where the template is not JSON. It lives
  * until the reconcile returns. */
 static inline struct opr_doc *opr_doc_new(struct opr_ctx *c, const char *tmpl, ...)

@@ -10,6 +10,7 @@
 extern "C" {
 #endif
 
+struct opr_sched_plugin;
 struct opr_plugin {
     uint32_t size; /* sizeof this struct */
     uint32_t magic;
@@ -20,7 +21,10 @@ struct opr_plugin {
      * configuration, or NULL. Both may be NULL. */
     opr_status (*init)(const struct opr_obj *config, void **ret_state);
     void (*fini)(void *state);                       /* after the last reconcile returned */
-    const struct opr_controller *const *controllers; /* ends with NULL */
+    const struct opr_controller *const *controllers; /* ends with NULL; may be NULL */
+    /* Filters and scores for the scheduler (scheduler.h); ends with NULL, may be NULL. Since 0.2.
+     */
+    const struct opr_sched_plugin *const *schedulers;
 };
 
 #define OPR_PLUGIN_HEADER                                                                          \
@@ -43,6 +47,10 @@ struct opr_plugin {
     }
 
 typedef const struct opr_plugin *(*opr_plugin_entry_fn)(const struct opr_host *host);
+
+/* What OPR_PLUGIN_ENTRY defines; a unit test gives it to opr_test_new(). */
+__attribute__((visibility("default"))) const struct opr_plugin *
+opr_plugin_entry(const struct opr_host *host);
 
 #ifdef __cplusplus
 }

@@ -26,6 +26,8 @@ struct opr_test;
 /* entry: the plugin's opr_plugin_entry. config: JSON text, or NULL. Aborts on a refused plugin.
  * entry NULL: no plugin yet; see opr_test_load(). */
 struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config);
+/* Adds one more plugin that is linked into the test. Before the first run. "" or the error text. */
+const char *opr_test_add(struct opr_test *t, opr_plugin_entry_fn entry, const char *config);
 /* Adds a plugin from its .so file, so that several work together. Before the first run. "" or the
  * error text. */
 const char *opr_test_load(struct opr_test *t, const char *path, const char *config);
@@ -74,9 +76,10 @@ const struct opr_obj *opr_test_policy_input(struct opr_test *t, const char *name
                                             const char *function);
 
 /* The manager crashes at its n-th write from now (1: the next one; Events do not count): before the
- * server gets it or, is_after, when the server has done it and nobody heard the answer. From then on
- * nothing that it asks is answered, until opr_test_restart() starts another with the same plugins.
- * n 0: it does not crash. A controller is sound when it comes to the same end from every n. */
+ * server gets it or, is_after, when the server has done it and nobody heard the answer. From then
+ * on nothing that it asks is answered, until opr_test_restart() starts another with the same
+ * plugins. n 0: it does not crash. A controller is sound when it comes to the same end from every
+ * n. */
 void opr_test_crash(struct opr_test *t, uint32_t n, int32_t is_after);
 int32_t opr_test_has_crashed(const struct opr_test *t); /* 1: that write was reached */
 void opr_test_restart(struct opr_test *t);

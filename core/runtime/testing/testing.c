@@ -96,12 +96,23 @@ struct opr_test *opr_test_new(opr_plugin_entry_fn entry, const char *config)
     return t;
 }
 
-const char *opr_test_load(struct opr_test *t, const char *path, const char *config)
+static const char *note_or_say(struct opr_test *t, opr_plugin_entry_fn entry, const char *path,
+                               const char *config)
 {
     struct opr_error err = {0};
-    opr_status st = note_plugin(t, NULL, path, config, &err);
+    opr_status st = note_plugin(t, entry, path, config, &err);
     snprintf(t->message, sizeof t->message, "%s", st == OPR_OK ? "" : err.message);
     return t->message;
+}
+
+const char *opr_test_add(struct opr_test *t, opr_plugin_entry_fn entry, const char *config)
+{
+    return note_or_say(t, entry, NULL, config);
+}
+
+const char *opr_test_load(struct opr_test *t, const char *path, const char *config)
+{
+    return note_or_say(t, NULL, path, config);
 }
 
 void opr_test_crash(struct opr_test *t, uint32_t n, int32_t is_after)

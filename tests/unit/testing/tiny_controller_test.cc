@@ -81,7 +81,7 @@ const struct opr_plugin *entry(const struct opr_host *host)
     static const struct opr_controller *const controllers[] = {Web(), NULL};
     static const struct opr_plugin table = {
         sizeof table, OPR_PLUGIN_MAGIC, OPR_ABI_MAJOR, OPR_ABI_MINOR, "tiny", "1", NULL,
-        NULL,         controllers};
+        NULL,         controllers,      NULL};
     opr__host = host;
     return &table;
 }

@@ -1,0 +1,1 @@
+set(LINK opr_base)
