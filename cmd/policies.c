@@ -21,6 +21,7 @@ struct opr_policies {
     struct opr_policy_service service; /* first: the service is the struct */
     struct opr_policy_host *host;      /* owned */
     struct opr_timer *timer;           /* owned; NULL without files */
+    struct opr_manager *manager;       /* borrowed; NULL: none follows */
     struct policy_file *files;         /* owned */
     size_t count;
 };
@@ -55,7 +56,7 @@ static opr_status load_file(struct opr_policies *p, struct policy_file *f, struc
     struct opr_buf text = {0};
     opr_status st = opr_fs_read(f->path, FILE_LIMIT, &text, reterr);
     if (st == OPR_OK) {
-        st = opr_policy_host_load(p->host, f->name, opr_buf_str(&text), reterr);
+        st = opr_policy_host_install(p->host, f->name, opr_buf_str(&text), reterr);
     }
     opr_buf_fini(&text);
     return st;
@@ -73,6 +74,14 @@ static bool look(struct policy_file *f)
     return true;
 }
 
+/* Where that controller does not run, nothing reconciles: only the scheduler asks policies. */
+static void tell(struct opr_policies *p, const struct policy_file *f)
+{
+    if (p->manager) {
+        (void)opr_manager_enqueue(p->manager, "policy-reconcile", f->name, "");
+    }
+}
+
 static void on_timer(void *arg)
 {
     struct opr_policies *p = arg;
@@ -83,6 +92,7 @@ static void on_timer(void *arg)
             continue;
         }
         if (load_file(p, f, &err) == OPR_OK) {
+            tell(p, f);
             opr_log(OPR_LOG_INFO, "policies", "policy loaded again", "file=%s", f->path);
         } else {
             opr_log(OPR_LOG_WARN, "policies", "policy does not load, the last good one stays",
@@ -118,6 +128,14 @@ opr_status opr_policies_new(struct opr_loop *loop, const char *const *files, siz
     }
     *ret_policies = p;
     return OPR_OK;
+}
+
+void opr_policies_follow(struct opr_policies *p, struct opr_manager *m)
+{
+    p->manager = m;
+    for (size_t i = 0; m && i < p->count; i++) {
+        tell(p, &p->files[i]);
+    }
 }
 
 struct opr_policy_service *opr_policies_service(struct opr_policies *p)

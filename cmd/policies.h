@@ -12,6 +12,8 @@ OPR_NODISCARD opr_status opr_policies_new(struct opr_loop *loop, const char *con
                                           size_t count, struct opr_policies **ret_policies,
                                           struct opr_error *reterr);
 struct opr_policy_service *opr_policies_service(struct opr_policies *p);
+/* Tells the manager's policy controller of the files, now and whenever one was read again. */
+void opr_policies_follow(struct opr_policies *p, struct opr_manager *m);
 void opr_policies_free(struct opr_policies *p);
 
 #endif

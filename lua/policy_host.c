@@ -8,15 +8,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define IDLE_MAX 4 /* states kept for the next call, a policy */
+#define IDLE_MAX 4 /* states kept for the next call, an installed policy */
 
-static const char *const known[] = {"scale", "filter", "score", "reconcile"};
+/* Members of a policy's table. The last is no function: it says what reconcile() works on. */
+static const char *const known[] = {"scale", "filter", "score", "reconcile", "controller"};
 #define KNOWN_COUNT (sizeof known / sizeof *known)
+enum { HAS_RECONCILE = 1u << 3, HAS_CONTROLLER = 1u << 4 };
 
 /* One loaded source. Immutable but for its idle states. */
 struct policy {
     uint32_t refs; /* guarded by the host's lock */
     bool is_current;
+    bool is_installed;   /* its states may serve more than one call */
     char *name;          /* owned */
     char *source;        /* owned */
     size_t source_len;   /* bytes */
@@ -87,19 +90,28 @@ static int do_inspect(lua_State *L)
                           "filter, score or reconcile",
                           l->name, luaL_typename(L, -1));
     }
-    uint32_t functions = 0;
+    uint32_t members = 0;
     for (uint32_t i = 0; i < KNOWN_COUNT; i++) {
         lua_pushstring(L, known[i]);
-        functions |= lua_rawget(L, -2) == LUA_TFUNCTION ? 1u << i : 0;
+        bool is_data = 1u << i == HAS_CONTROLLER;
+        members |= lua_rawget(L, -2) == (is_data ? LUA_TTABLE : LUA_TFUNCTION) ? 1u << i : 0;
         lua_pop(L, 1);
     }
-    if (functions == 0) {
+    if ((members & ~(uint32_t)HAS_CONTROLLER) == 0) {
         return luaL_error(L,
                           "%s: the policy's table has none of the functions scale, filter, "
                           "score, reconcile: add one",
                           l->name);
     }
-    l->found_functions = functions;
+    if (!(members & HAS_RECONCILE) != !(members & HAS_CONTROLLER)) {
+        return luaL_error(
+            L,
+            "%s: reconcile and controller belong together: add controller = "
+            "{ primary = \"demo.example/v1/Web\", owns = { \"apps/v1/Deployment\" } } "
+            "and a function reconcile(object, children)",
+            l->name);
+    }
+    l->found_functions = members;
     return 0;
 }
 
@@ -120,8 +132,8 @@ static opr_status make_state(const struct opr_lua_limits *limits, const char *na
     return OPR_OK;
 }
 
-opr_status opr_policy_host_load(struct opr_policy_host *h, const char *name, struct opr_str source,
-                                struct opr_error *reterr)
+static opr_status load(struct opr_policy_host *h, const char *name, struct opr_str source,
+                       bool is_installed, struct opr_error *reterr)
 {
     struct opr__lua *l = NULL;
     opr_status st = make_state(&h->limits, name, source, &l, reterr);
@@ -136,11 +148,16 @@ opr_status opr_policy_host_load(struct opr_policy_host *h, const char *name, str
     struct policy *p = opr_xalloc(sizeof *p);
     p->refs = 1;
     p->is_current = true;
+    p->is_installed = is_installed;
     p->name = opr_xstrdup(name);
     p->source = opr_xstrndup(source.ptr, source.len);
     p->source_len = source.len;
     p->functions = l->found_functions;
-    opr_vec_push(&p->idle, l);
+    if (is_installed) {
+        opr_vec_push(&p->idle, l);
+    } else {
+        opr__lua_free(l);
+    }
     pthread_mutex_lock(&h->lock);
     struct policy *was = opr_map_put(h->policies, opr_str_of(name), p);
     if (was) {
@@ -151,6 +168,18 @@ opr_status opr_policy_host_load(struct opr_policy_host *h, const char *name, str
         policy_unref(h, was);
     }
     return OPR_OK;
+}
+
+opr_status opr_policy_host_load(struct opr_policy_host *h, const char *name, struct opr_str source,
+                                struct opr_error *reterr)
+{
+    return load(h, name, source, false, reterr);
+}
+
+opr_status opr_policy_host_install(struct opr_policy_host *h, const char *name,
+                                   struct opr_str source, struct opr_error *reterr)
+{
+    return load(h, name, source, true, reterr);
 }
 
 void opr_policy_host_unload(struct opr_policy_host *h, const char *name)
@@ -196,9 +225,11 @@ static int do_call(lua_State *L)
     opr__lua_push_policy(L);
     luaL_checktype(L, -1, LUA_TTABLE);
     lua_pushstring(L, l->function);
-    lua_rawget(L, -2);
+    bool is_function = lua_rawget(L, -2) == LUA_TFUNCTION;
     int base = lua_gettop(L) - 1;
-    lua_call(L, push_arguments(L, l), LUA_MULTRET);
+    if (is_function) {
+        lua_call(L, push_arguments(L, l), LUA_MULTRET);
+    }
     int top = lua_gettop(L);
     luaL_checkstack(L, 8, "too many results");
     opr_buf_add_char(&l->out, '[');
@@ -252,7 +283,7 @@ static struct policy *borrow(struct opr_policy_host *h, const char *name,
 /* A state goes back only where it is clean and its policy is still the loaded one. */
 static void give_back(struct opr_policy_host *h, struct policy *p, struct opr__lua *l, bool is_good)
 {
-    bool is_clean = l && is_good && opr__lua_is_clean(l);
+    bool is_clean = l && is_good && p->is_installed && opr__lua_is_clean(l);
     pthread_mutex_lock(&h->lock);
     if (is_clean && p->is_current && p->idle.count < IDLE_MAX) {
         opr_vec_push(&p->idle, l);

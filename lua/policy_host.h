@@ -1,6 +1,5 @@
 /* The Lua policy host: compiles policies and calls their functions in the sandbox
- * (docs/POLICIES.md). Threads: any; each call has a Lua state of its own, lent from a pool of clean
- * ones. */
+ * (docs/POLICIES.md). Threads: any; each call has a Lua state of its own. */
 #ifndef OPR_LUA_POLICY_HOST_H
 #define OPR_LUA_POLICY_HOST_H
 
@@ -25,11 +24,17 @@ struct opr_policy_host *
 opr_policy_host_new(const struct opr_lua_limits *limits); /* NULL: defaults */
 void opr_policy_host_free(struct opr_policy_host *h);
 /* The chunk is run once in the sandbox; it must return a table with at least one known function
- * (scale, filter, score, reconcile). The last good one stays where this fails. */
+ * (scale, filter, score, reconcile), and beside reconcile the table controller, which says what it
+ * works on. The last good one stays where this fails. */
 OPR_NODISCARD opr_status opr_policy_host_load(struct opr_policy_host *h, const char *name,
                                               struct opr_str source, struct opr_error *reterr);
+/* The same for a policy that the operator's own administrator installed: its states, once they are
+ * clean, serve further calls. One that came through the API gets a new state for each call. */
+OPR_NODISCARD opr_status opr_policy_host_install(struct opr_policy_host *h, const char *name,
+                                                 struct opr_str source, struct opr_error *reterr);
 void opr_policy_host_unload(struct opr_policy_host *h, const char *name);
-/* The result is a JSON array of the returned values; owned. */
+/* The result is a JSON array of the returned values; owned. The table controller is had as a
+ * function of that name would be. */
 OPR_NODISCARD opr_status opr_policy_host_call(struct opr_policy_host *h, const char *name,
                                               const char *function, const struct opr_obj *input,
                                               struct opr_obj **ret_result,

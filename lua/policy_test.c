@@ -3,6 +3,7 @@
  * different hash seeds, in the sandbox and limits of production. */
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
+#include "lua/policy_diff.h"
 #include "lua/sandbox.h"
 
 #include <stdio.h>
@@ -51,29 +52,6 @@ static void detail(struct run *r, const char *label, const struct opr_obj *o)
     opr_buf_add_char(r->report, '\n');
 }
 
-/* What a case expects: a list names the returned values in order, anything else the first one. The
- * first difference goes to ret_index, ret_want and ret_got. */
-static bool is_as_expected(const struct opr_obj *expect, const struct opr_obj *result,
-                           uint32_t *ret_index, const struct opr_obj **ret_want,
-                           const struct opr_obj **ret_got)
-{
-    *ret_index = 1;
-    *ret_want = expect;
-    *ret_got = opr_json_index(result, 0);
-    if (opr_json_type(expect) != OPR_TYPE_ARRAY) {
-        return opr_json_equal(*ret_want, *ret_got);
-    }
-    for (uint32_t i = 0; i < opr_json_len(expect); i++) {
-        *ret_index = i + 1;
-        *ret_want = opr_json_index(expect, i);
-        *ret_got = opr_json_index(result, i);
-        if (!opr_json_equal(*ret_want, *ret_got)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool check_error(struct run *r, const char *name, const char *want, opr_status st,
                         const struct opr_error *err)
 {
@@ -92,26 +70,45 @@ static bool check_error(struct run *r, const char *name, const char *want, opr_s
     return true;
 }
 
+/* A list names the returned values in order, anything else the first one. */
+static uint32_t compare(struct opr_buf *report, const struct opr_obj *expect,
+                        const struct opr_obj *result)
+{
+    if (opr_json_type(expect) != OPR_TYPE_ARRAY) {
+        return opr__policy_diff(report, "result", false, expect, opr_json_index(result, 0));
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < opr_json_len(expect); i++) {
+        char what[32];
+        snprintf(what, sizeof what, "result %u", i + 1);
+        count += opr__policy_diff(report, what, false, opr_json_index(expect, i),
+                                  opr_json_index(result, i));
+    }
+    return count;
+}
+
 static bool check_result(struct run *r, const char *name, const struct opr_obj *test,
                          const struct opr_obj *result)
 {
-    const struct opr_obj *expect = opr_json_at(test, "/expect"), *want, *got;
-    uint32_t index;
-    if (!expect) {
-        line(r, "FAIL", name);
-        opr_buf_add_text(r->report, "        the case has neither expect nor error: add one\n");
+    const struct opr_obj *expect = opr_json_at(test, "/expect");
+    const struct opr_obj *part = opr_json_at(test, "/contains");
+    struct opr_buf text = {0};
+    uint32_t differences = 0;
+    if (expect) {
+        differences += compare(&text, expect, result);
+    }
+    if (part) {
+        differences += opr__policy_diff(&text, "result", true, part, opr_json_index(result, 0));
+    }
+    bool is_ok = (expect || part) && differences == 0;
+    line(r, is_ok ? "ok  " : "FAIL", name);
+    if (!expect && !part) {
+        opr_buf_add_text(r->report, "        the case has no expect, contains or error: add one\n");
         detail(r, "returned", result);
-        return false;
     }
-    if (is_as_expected(expect, result, &index, &want, &got)) {
-        line(r, "ok  ", name);
-        return true;
-    }
-    line(r, "FAIL", name);
-    opr_buf_printf(r->report, "        returned value %u differs\n", index);
-    detail(r, "want", want);
-    detail(r, "got ", got);
-    return false;
+    opr_buf_add(r->report, text.data, text.len);
+    opr_buf_fini(&text);
+    return is_ok;
 }
 
 /* A state that died is of no more use: the next case needs a new one. */
@@ -133,6 +130,23 @@ static opr_status call(struct run *r, int which, const char *function, const str
     return st;
 }
 
+/* A misspelt member would make a case that checks nothing. */
+static const char *unknown_member(const struct opr_obj *test)
+{
+    static const char *const members[] = {"name",   "call",     "input", "args",
+                                          "expect", "contains", "error"};
+    for (const struct opr_obj *m = opr_json_first(test); m; m = opr_json_next(m)) {
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+            is_known = is_known || strcmp(opr_json_name(m), members[i]) == 0;
+        }
+        if (!is_known) {
+            return opr_json_name(m);
+        }
+    }
+    return NULL;
+}
+
 static bool run_case(struct run *r, const struct opr_obj *test, uint32_t number,
                      struct opr_str source)
 {
@@ -146,6 +160,15 @@ static bool run_case(struct run *r, const struct opr_obj *test, uint32_t number,
     struct opr_obj *result[2] = {NULL, NULL};
     struct opr_error err = {0};
     bool is_ok = false;
+    const char *unknown = opr_json_type(test) == OPR_TYPE_OBJECT ? unknown_member(test) : "";
+    if (unknown) {
+        line(r, "FAIL", name);
+        opr_buf_printf(r->report,
+                       "        the case has a member '%s': it has name, call, input or args, "
+                       "expect, contains or error\n",
+                       unknown);
+        return false;
+    }
     opr_status st = call(r, 0, function, input, source, &result[0], &err);
     if (st == OPR_OK) {
         st = call(r, 1, function, input, source, &result[1], &err);
@@ -186,6 +209,10 @@ static int run_all(struct run *r, struct opr_str source, struct opr_error *reter
     }
     if (st == OPR_OK) {
         st = opr_json_parse(opr_buf_str(&r->state[0]->out), &tests, reterr);
+    }
+    if (st == OPR_OK && opr_json_len(tests) == 0) {
+        st = opr_error_set(reterr, OPR_E_INVALID,
+                           "%s: the policy's list tests is empty: add a case", r->name);
     }
     if (st == OPR_OK) {
         uint32_t number = 0;

@@ -11,6 +11,7 @@
 
 #define HOOK_EVERY 100
 #define MAX_OFFSET_BYTES 4096
+#define SOURCE_PIECE 64 /* bytes compiled between two looks at the budget */
 
 /* Their addresses are keys of the registry. */
 static const char CHUNK_KEY, GLOBALS_KEY, ENV_META_KEY;
@@ -329,12 +330,27 @@ opr_status opr__lua_run(struct opr__lua *l, lua_CFunction fn, struct opr_error *
     return st;
 }
 
+/* The compiler calls no hook, and some sources take it a time that grows with the square of their
+ * size (a name looked for in thousands of locals of enclosing functions, thousands of labels): it
+ * gets the text in pieces, with a look at the clock before each. */
+static const char *next_piece(lua_State *L, void *arg, size_t *ret_size)
+{
+    struct opr_str *rest = arg;
+    const char *piece = rest->ptr;
+    opr__lua_charge(L, 0);
+    *ret_size = rest->len < SOURCE_PIECE ? rest->len : SOURCE_PIECE;
+    rest->ptr += *ret_size;
+    rest->len -= *ret_size;
+    return *ret_size > 0 ? piece : NULL;
+}
+
 static int do_compile(lua_State *L)
 {
     struct opr__lua *l = opr__lua_of(L);
     char name[OPR__LUA_NAME_MAX + 1];
     snprintf(name, sizeof name, "=%s", l->name);
-    if (luaL_loadbufferx(L, l->source.ptr, l->source.len, name, "t") != LUA_OK) {
+    struct opr_str rest = l->source;
+    if (lua_load(L, next_piece, &rest, name, "t") != LUA_OK) {
         return lua_error(L);
     }
     lua_rawsetp(L, LUA_REGISTRYINDEX, &CHUNK_KEY);

@@ -28,6 +28,14 @@ static void note_absent(struct collector *g, uint64_t id)
     pthread_mutex_unlock(&g->lock);
 }
 
+/* Of a kind that is not followed yet (a new CRD), the end of an owner would not be seen. */
+static bool is_followed(struct opr_ctx *c, const char *gvk)
+{
+    const struct opr_obj *const *none = NULL;
+    uint32_t n = 0;
+    return opr_list(c, gvk, NULL, "owner", "-", &none, &n) == OPR_OK;
+}
+
 /* From the cache: in the child's namespace, else cluster-wide. */
 static const struct opr_obj *cached(struct opr_ctx *c, const char *gvk, const char *ns,
                                     const char *name, const char *uid)
@@ -94,7 +102,9 @@ static int32_t verify(struct opr_ctx *c, const struct opr_obj *child, const stru
     uint32_t n = 0;
     opr_status st = opr_get_live(c, gvk, ns, name, &live);
     if (st == OPR_OK && str_eq(meta_uid(live), opr_obj_str(ref, "/uid", ""))) {
-        return is_waiting(live) ? OWNER_WAITING : OWNER_SOLID;
+        return !is_followed(c, gvk) ? OWNER_UNKNOWN
+               : is_waiting(live)   ? OWNER_WAITING
+                                    : OWNER_SOLID;
     }
     if (st != OPR_OK && st != OPR_E_NOT_FOUND) {
         return OWNER_UNKNOWN;
@@ -115,7 +125,8 @@ int32_t owner_state(struct opr_ctx *c, const struct opr_obj *child, const struct
     const char *gvk = opr_ctx_text(c, "%s/%s", opr_obj_str(ref, "/apiVersion", ""),
                                    opr_obj_str(ref, "/kind", ""));
     const struct opr_obj *owner =
-        cached(c, gvk, meta_ns(child), opr_obj_str(ref, "/name", ""), uid);
+        is_followed(c, gvk) ? cached(c, gvk, meta_ns(child), opr_obj_str(ref, "/name", ""), uid)
+                            : NULL;
     if (owner) {
         return is_waiting(owner) ? OWNER_WAITING : OWNER_SOLID;
     }

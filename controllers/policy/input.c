@@ -140,6 +140,31 @@ static void set_totals(struct opr_doc *d, const struct totals *sum)
     set_if_measured(d, "/p99_ms", sum->p99_ms);
 }
 
+void recent_note(struct record *r, int64_t now_ms, double wanted)
+{
+    int64_t number = now_ms / RECENT_SLOT_MS;
+    size_t at = (size_t)(number % RECENT_SLOTS);
+    bool is_new = r->recent[at].number != number;
+    r->recent[at].number = number;
+    r->recent[at].most = is_new ? wanted : most(r->recent[at].most, wanted);
+}
+
+/* Newest first. The age is that of the slot's end: the least that its value can have. */
+static const struct opr_obj *recent_list(struct opr_ctx *c, const struct record *r, int64_t now_ms)
+{
+    struct opr_doc *d = opr_doc_new(c, "[]");
+    int64_t newest = now_ms / RECENT_SLOT_MS;
+    for (int64_t number = newest; number > newest - RECENT_SLOTS; number--) {
+        size_t at = (size_t)(number % RECENT_SLOTS);
+        if (r->recent[at].number == number) {
+            int64_t end_ms = (number + 1) * RECENT_SLOT_MS;
+            double age_s = now_ms > end_ms ? (double)(now_ms - end_ms) / 1000 : 0;
+            opr_doc_set(d, "/-", "{'age_s':%f,'wanted':%f}", age_s, r->recent[at].most);
+        }
+    }
+    return opr_doc_obj(d);
+}
+
 struct opr_doc *scale_input(struct opr_ctx *c, const struct opr_obj *self, const struct record *r,
                             const struct target *t)
 {
@@ -162,6 +187,7 @@ struct opr_doc *scale_input(struct opr_ctx *c, const struct opr_obj *self, const
     if (params) {
         opr_doc_set(d, "/params", "%p", params);
     }
+    opr_doc_set(d, "/recent", "%p", recent_list(c, r, now_ms));
     set_totals(d, &sum);
     return d;
 }

@@ -13,6 +13,7 @@ void policy_load(struct opr_ctx *c, const struct opr_obj *self, struct record *r
     r->problem = NULL;
     if (opr_policy_load(c, r->name, source) == OPR_OK) {
         r->is_loaded = true;
+        opr_enqueue_after(c, RECONCILER, (struct opr_key){r->name, ""}, 0);
         opr_event(c, self, "Normal", "PolicyLoaded", "The policy was loaded");
         return;
     }

@@ -1,4 +1,4 @@
-#include "controllers/policy/policy.h"
+#include "controllers/policy/reconcile.h"
 
 static struct record *record_of(struct policies *p, const char *name)
 {
@@ -48,6 +48,7 @@ static opr_result reconcile(struct opr_ctx *c, const struct opr_obj *self)
     if (!self || is_deleting(self)) {
         opr_policy_unload(c, name);
         drop(p, name);
+        opr_enqueue_after(c, RECONCILER, (struct opr_key){name, ""}, 0);
         return opr_done();
     }
     struct record *r = record_of(p, name);
@@ -82,6 +83,21 @@ static void map_nothing(struct opr_mapper *m, const struct opr_obj *was, const s
     (void)state;
 }
 
+static opr_result reconcile_program(struct opr_ctx *c, const struct opr_obj *self)
+{
+    (void)self; /* its keys are no LuaPolicy objects: reconcile.h */
+    struct opr_key key = opr_ctx_key(c);
+    if (key.name[0] == '\0') {
+        return reconcile_policy(c, key.ns);
+    }
+    const char *bar = strrchr(key.ns, '|');
+    if (!bar) {
+        return opr_done();
+    }
+    const char *policy = opr_ctx_text(c, "%.*s", (int)(bar - key.ns), key.ns);
+    return reconcile_object(c, policy, bar + 1, key.name);
+}
+
 static opr_status init(const struct opr_obj *config, void **ret_state)
 {
     (void)config;
@@ -103,6 +119,7 @@ static void fini(void *state)
         free_record(r);
     }
     if (p) {
+        programs_free(p);
         pthread_mutex_destroy(&p->lock);
     }
     free(p);
@@ -123,7 +140,18 @@ static const struct opr_controller policy = {
     .event_source = "policy-controller",
     .writes = "v1/Event,operon.local/v1/LuaPolicy/status,apps/v1/Deployment/scale",
 };
-static const struct opr_controller *const controllers[] = {&policy, NULL};
+static const struct opr_controller reconciler = {
+    .size = sizeof reconciler,
+    .name = RECONCILER,
+    .primary = {.gvk = "operon.local/v1/LuaPolicy",
+                .map = map_nothing,
+                .flags = OPR_WATCH_OPTIONAL},
+    .reconcile = reconcile_program,
+    .workers = 4,
+    .event_source = "policy-controller",
+    .writes = "v1/Event",
+};
+static const struct opr_controller *const controllers[] = {&policy, &reconciler, NULL};
 static const struct opr_plugin plugin = {
     OPR_PLUGIN_HEADER, .name = "policy", .version = OPR_VERSION,
     .init = init,      .fini = fini,     .controllers = controllers,

@@ -14,7 +14,13 @@
 extern "C" {
 #endif
 
-enum { PERIOD_MS = 1000, PERIOD_LEAST_MS = 100 };
+enum {
+    PERIOD_MS = 1000,
+    PERIOD_LEAST_MS = 100,
+    RECENT_SLOT_MS = 10000, /* what the policy wanted is kept as the most of each ten seconds, */
+    RECENT_SLOTS = 60       /* for ten minutes */
+};
+#define RECONCILER "policy-reconcile" /* the controller of reconcile.h */
 
 /* What is remembered of one LuaPolicy between reconciles. */
 struct record {
@@ -26,10 +32,16 @@ struct record {
     int64_t last_up_ms, last_down_ms; /* -1: never */
     char *written; /* owned: resourceVersion of the target before our last write */
     int64_t written_size;
+    struct {
+        int64_t number; /* of the slot since 1970; 0: never used */
+        double most;
+    } recent[RECENT_SLOTS];
 };
+struct program; /* reconcile.h */
 struct policies {
     pthread_mutex_t lock;
-    struct record *first; /* lock */
+    struct record *first;     /* lock */
+    struct program *programs; /* lock */
 };
 
 struct target {
@@ -48,6 +60,8 @@ struct verdict {
 
 /* load.c */
 void policy_load(struct opr_ctx *c, const struct opr_obj *self, struct record *r);
+/* What the policy wants now, for the list recent of later calls. */
+void recent_note(struct record *r, int64_t now_ms, double wanted);
 /* input.c: the table that scale() is given. */
 struct opr_doc *scale_input(struct opr_ctx *c, const struct opr_obj *self, const struct record *r,
                             const struct target *t);

@@ -57,6 +57,7 @@ static void ask(struct opr_ctx *c, const struct opr_obj *self, struct record *r,
         v->message = "the policy gave no number of replicas";
         return;
     }
+    recent_note(r, opr_ctx_now_ms(c), opr_obj_num(result, "/2", wanted));
     v->is_active = true;
     v->desired = (int64_t)wanted;
     v->text = opr_obj_str(result, "/1", "policy");

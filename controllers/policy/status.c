@@ -1,4 +1,4 @@
-#include "controllers/policy/policy.h"
+#include "controllers/policy/reconcile.h"
 
 /* The fields that move with every call of the policy do not make a write of their own. */
 static const struct opr_obj *settled(struct opr_ctx *c, const struct opr_obj *status)
@@ -21,6 +21,14 @@ static void set_conditions(struct opr_ctx *c, const struct opr_obj *self, const 
         conditions_set(c, &list, "ScalingActive", v->is_active ? "True" : "False",
                        v->is_active ? "ValidVerdict" : "NoVerdict",
                        v->is_active ? "the policy decides" : v->message);
+    }
+    const struct program *p = program_find(c, r->name);
+    if (p) {
+        conditions_set(c, &list, "Reconciling", p->problem ? "False" : "True",
+                       p->problem ? "Hindered" : "Following",
+                       p->problem ? p->problem : opr_ctx_text(c, "controls %s", p->primary));
+    } else {
+        conditions_remove(&list, "Reconciling");
     }
     opr_doc_set(d, "/conditions", "%p", conditions_array(c, &list));
 }

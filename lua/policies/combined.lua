@@ -1,6 +1,7 @@
 -- CPU, latency and concurrency together: each gives the replicas that it needs, the largest wins.
--- A signal that is unknown or slow for another reason never scales down. Up is immediate; down waits
--- until nothing asked for more for hold_down, and then goes by a share at a time.
+-- A figure that is missing never scales down. Up waits hold_up after the last step up, so that it can
+-- show; down waits hold_down after the last change, goes by a share at a time, and never below what
+-- was wanted at any moment of hold_down (the stabilisation window of autoscaling/v2).
 local defaults = { cpu = 80, latency_ms = 50, inflight = nil, tolerance = 0.1, down_share = 0.5,
                    hold_up = "1s", hold_down = "5m" }
 
@@ -58,6 +59,16 @@ local function largest(ctx)
   return want, words, known
 end
 
+-- The most that was wanted within a time.
+local function most_wanted(ctx, seconds)
+  local most = 0
+  for _, r in ipairs(ctx.recent or {}) do
+    if r.age_s < seconds then most = math.max(most, r.wanted) end
+  end
+  return most
+end
+
+-- The third value is what the host remembers as wanted, whatever is held back now.
 local function scale(ctx)
   if ctx.ready == 0 then return ctx.replicas, "no Pod is ready: keep" end
   local want, words, known = largest(ctx)
@@ -65,19 +76,20 @@ local function scale(ctx)
   want = policy.clamp(want, ctx.min, ctx.max)
   if want > ctx.replicas then
     if ctx.since_up_s < policy.seconds(param(ctx, "hold_up")) then
-      return ctx.replicas, words .. ", waiting for the last step to show"
+      return ctx.replicas, words .. ", waiting for the last step to show", want
     end
-    return want, words
+    return want, words, want
   end
   if want < ctx.replicas then
     local hold = policy.seconds(param(ctx, "hold_down"))
     if math.min(ctx.since_up_s, ctx.since_down_s) < hold then
-      return ctx.replicas, words .. ", down is held"
+      return ctx.replicas, words .. ", down is held", want
     end
     local least = math.floor(ctx.replicas * (1 - param(ctx, "down_share")))
-    return policy.clamp(math.max(want, least), ctx.min, ctx.max), words
+    local most = math.min(most_wanted(ctx, hold), ctx.replicas)
+    return policy.clamp(math.max(want, least, most), ctx.min, ctx.max), words, want
   end
-  return ctx.replicas, words
+  return ctx.replicas, words, want
 end
 
 local function case(t)
@@ -103,6 +115,11 @@ return {
     { name = "idle goes down by half", input = case { cpu_utilization = 0, rps = 0 }, expect = 2 },
     { name = "idle after a change is held", input = case { cpu_utilization = 0, rps = 0,
       since_up_s = 30 }, expect = { 4, "no requests, down is held" } },
+    { name = "a dip within the window is no reason", input = case { cpu_utilization = 0, rps = 0,
+      recent = { { age_s = 0, wanted = 1 }, { age_s = 200, wanted = 6 } } },
+      expect = { 4, "no requests", 1 } },
+    { name = "down to the most of the window", input = case { cpu_utilization = 0, rps = 0,
+      recent = { { age_s = 250, wanted = 3 }, { age_s = 301, wanted = 9 } } }, expect = { 3 } },
     { name = "a hold of seconds", input = case { cpu_utilization = 0, rps = 0, since_up_s = 30,
       params = { hold_down = "10s" } }, expect = 2 },
     { name = "down to min in one step", input = case { cpu_utilization = 0, rps = 0,

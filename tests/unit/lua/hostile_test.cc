@@ -244,6 +244,117 @@ TEST_P(Hostile, EndsInTimeAndTheHostGoesOn)
 INSTANTIATE_TEST_SUITE_P(Scripts, Hostile, testing::ValuesIn(attacks),
                          [](const auto &p) { return std::string(p.param.name); });
 
+std::string repeat(const std::string &text, int n)
+{
+    std::string all;
+    for (int i = 0; i < n; i++) {
+        all += text;
+    }
+    return all;
+}
+
+/* Names are looked for in all locals of all enclosing functions. */
+std::string many_locals()
+{
+    std::string locals = "local a" + repeat(",a", 199) + " ";
+    std::string s = "return {scale = function() ";
+    int depth = 0;
+    for (; depth < 38; depth++) {
+        s += locals + "return function() ";
+    }
+    while (s.size() < 64000) {
+        s += "x=x ";
+    }
+    return s + repeat(" end", depth) + " end}";
+}
+
+std::string many_labels()
+{
+    std::string s = "return {scale = function() ";
+    for (int i = 0; s.size() < 65000; i++) {
+        s += "::l" + std::to_string(i) + "::";
+    }
+    return s + " end}";
+}
+
+std::string many_gotos()
+{
+    std::string s = "return {scale = function() ";
+    for (int i = 0; s.size() < 30000; i++) {
+        s += "goto l" + std::to_string(i) + " ";
+    }
+    for (int i = 0; s.size() < 65000; i++) {
+        s += "::l" + std::to_string(i) + "::";
+    }
+    return s + " end}";
+}
+
+/* Sources that attack the compiler: each ends in time, loaded or refused. */
+TEST(HostileChunk, TheCompilerEndsInTime)
+{
+    const struct {
+        const char *name;
+        std::string source;
+    } cases[] = {
+        {"many_locals", many_locals()},
+        {"many_labels", many_labels()},
+        {"many_gotos", many_gotos()},
+        {"deep_braces", "return " + repeat("{", 30000)},
+        {"deep_parentheses", "return " + repeat("(", 30000) + "1" + repeat(")", 30000)},
+        {"deep_calls", "return " + repeat("f(", 20000)},
+        {"deep_functions", repeat("return function() ", 3000)},
+        {"deep_blocks", repeat("do ", 20000)},
+        {"deep_loops", repeat("while 1 do ", 5000)},
+        {"deep_ifs", repeat("if a then ", 6000)},
+        {"deep_unary", "return " + repeat("-", 60000) + "1"},
+        {"deep_not", "return " + repeat("not ", 15000) + "1"},
+        {"deep_concat", "return " + repeat("a..", 20000) + "a"},
+        {"deep_power", "return " + repeat("2^", 30000) + "2"},
+        {"long_sum", "return " + repeat("a+", 30000) + "a"},
+        {"long_elseif", "if a then " + repeat("elseif a then ", 4500) + "end"},
+        {"many_upvalues", "local a" + repeat(",a", 190) + " return function() return a" +
+                              repeat("+a", 20000) + " end"},
+        {"too_many_locals", "local a" + repeat(",a", 30000)},
+        {"many_constants",
+         []() {
+             std::string s = "return {";
+             for (int i = 0; s.size() < 64000; i++) {
+                 s += std::to_string(i) + ".5,";
+             }
+             return s + "}";
+         }()},
+        {"many_strings",
+         []() {
+             std::string s = "return {";
+             for (int i = 0; s.size() < 64000; i++) {
+                 s += "'" + std::to_string(i) + "',";
+             }
+             return s + "}";
+         }()},
+        {"long_string", "return '" + std::string(65000, 'x') + "'"},
+        {"long_bracket", "return [" + std::string(60000, '=') + "["},
+        {"long_comment", "--[[" + std::string(65000, '-')},
+        {"long_name", "local " + std::string(65000, 'x')},
+        {"long_number", "return " + std::string(65000, '9')},
+        {"many_escapes", "return '" + repeat("\\u{7FFFFFFF}", 5000) + "'"},
+        {"many_returns", "return " + repeat("f(),", 15000) + "1"},
+        {"nulls", std::string(65000, '\0')},
+        {"high_bytes", std::string(65000, '\xff')},
+        {"attributes", "local x <const> = 1 " + repeat("local y <const> = x ", 3000)},
+    };
+    for (const auto &c : cases) {
+        Host host;
+        double begin = cpu_ms();
+        Outcome o = host.load(c.source);
+        double took = cpu_ms() - begin;
+        EXPECT_LT(took, 100.0) << c.name << ": " << o.error;
+        EXPECT_EQ(o.error.find("0x"), std::string::npos) << o.error;
+        EXPECT_TRUE(o.status == OPR_OK || !o.error.empty()) << c.name;
+        EXPECT_EQ(host.eval("return 1"), "[1]") << c.name;
+        RecordProperty(c.name, o.error);
+    }
+}
+
 /* What must be refused before it runs. */
 TEST(HostileChunk, IsRefusedAtLoad)
 {
@@ -280,6 +391,27 @@ TEST(HostileChunk, CloseInTextIsNoAttribute)
     EXPECT_EQ(host.eval("-- <close>\n--[[ <close> ]] local s = '<close>' .. \"<close>\" .. "
                         "[==[<close>]==]\nlocal close, a = 2, 1 return #s, a < close"),
               "[21,true]");
+}
+
+/* What an author changes in a state of an API policy is gone with the call. */
+TEST(HostileChunk, APolicyOfTheApiGetsANewStateForEachCall)
+{
+    const std::string source = "local n = 0 local t = {} return {scale = function() "
+                               "for i = 1, 20 do t[i] = i end n = n + 1 return n, #t end}";
+    struct opr_policy_host *host = opr_policy_host_new(nullptr);
+    struct opr_error err = {};
+    struct opr_obj *in = nullptr;
+    ASSERT_EQ(opr_json_parse({"{}", 2}, &in, &err), OPR_OK);
+    ASSERT_EQ(opr_policy_host_load(host, "p", {source.data(), source.size()}, &err), OPR_OK)
+        << err.message;
+    for (int i = 0; i < 5; i++) {
+        struct opr_obj *out = nullptr;
+        ASSERT_EQ(opr_policy_host_call(host, "p", "scale", in, &out, &err), OPR_OK) << err.message;
+        EXPECT_EQ(opr_json_int(out, "/0", 0), 1);
+        opr_json_unref(out);
+    }
+    opr_json_unref(in);
+    opr_policy_host_free(host);
 }
 
 TEST(HostileChunk, LastGoodOneStays)

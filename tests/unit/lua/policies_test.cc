@@ -42,6 +42,17 @@ INSTANTIATE_TEST_SUITE_P(All, StockPolicy,
                              return s.substr(0, s.find('.'));
                          });
 
+TEST(WebExample, PassesItsOwnCases)
+{
+    struct opr_buf report = {};
+    struct opr_error err = {};
+    std::string path = root() + "/examples/lua-web/web.lua";
+    EXPECT_EQ(opr_policy_test(path.c_str(), &report, &err), 0) << err.message << "\n"
+                                                               << (report.data ? report.data : "");
+    EXPECT_NE(report.len, 0u);
+    opr_buf_fini(&report);
+}
+
 /* The example's policy stands in a manifest: its source is the indented block after "source: |". */
 TEST(ShopPolicy, PassesItsOwnCases)
 {

@@ -388,13 +388,44 @@ TEST_F(TestRunner, ShowsTheDifference)
                   "{input = {n = 1}, call = 'filter', expect = 1}}}"),
               5);
     EXPECT_TRUE(reports("ok    ")) << report_;
-    EXPECT_TRUE(
-        reports("returned value 2 differs\n        want \"thrice\"\n        got  \"twice\""))
+    EXPECT_TRUE(reports("        result 2\n          want \"thrice\"\n          got  \"twice\""))
         << report_;
-    EXPECT_TRUE(reports("want 7\n        got  6")) << report_;
-    EXPECT_TRUE(reports("neither expect nor error")) << report_;
+    EXPECT_TRUE(reports("        result\n          want 7\n          got  6")) << report_;
+    EXPECT_TRUE(reports("no expect, contains or error")) << report_;
     EXPECT_TRUE(reports("case 7")) << report_;
     EXPECT_TRUE(reports("7 cases, 5 failed")) << report_;
+}
+
+/* Field by field, each with its path. */
+TEST_F(TestRunner, ShowsWhichFieldsDiffer)
+{
+    EXPECT_EQ(
+        run("local function reconcile() return { children = { { kind = 'A', n = 1, "
+            "labels = { ['a/b'] = 'x' } }, { kind = 'B' } }, status = { ok = true } } end "
+            "return {controller = {primary = 'v1/ConfigMap'}, reconcile = reconcile, tests = {"
+            "{name = 'whole', call = 'reconcile', args = {{}, {}}, expect = {children = {"
+            "{kind = 'A', n = 2, labels = {['a/b'] = 'y'}}}, status = {ok = true}}},"
+            "{name = 'part', call = 'reconcile', args = {{}, {}}, contains = {children = {"
+            "{}, {kind = 'B'}}}},"
+            "{name = 'wrong part', call = 'reconcile', args = {{}, {}}, contains = {children "
+            "= {{}, {}, {}}}}}}"),
+        2);
+    EXPECT_TRUE(reports("result.children[1].n\n          want 2\n          got  1\n")) << report_;
+    EXPECT_TRUE(reports("result.children[1].labels[\"a/b\"]\n          want \"y\"")) << report_;
+    EXPECT_TRUE(reports("result.children[2]\n          want (nothing)\n          got  {\"kind\":"
+                        "\"B\"}"))
+        << report_;
+    EXPECT_FALSE(reports("result.status")) << report_;
+    EXPECT_TRUE(reports(": part\n")) << report_;
+    EXPECT_TRUE(reports("result.children[3]\n          want {}\n          got  (nothing)"))
+        << report_;
+}
+
+TEST_F(TestRunner, RefusesAMisspeltMember)
+{
+    EXPECT_EQ(run("return {scale = function() return 1 end, tests = {{input = {}, expects = 2}}}"),
+              1);
+    EXPECT_TRUE(reports("a member 'expects'")) << report_;
 }
 
 TEST_F(TestRunner, ReportsBudgets)
@@ -420,6 +451,8 @@ TEST_F(TestRunner, SaysWhyItCannotRun)
 {
     EXPECT_EQ(run("return {scale = function() end}"), -1);
     EXPECT_NE(error_.find("no tests"), std::string::npos);
+    EXPECT_EQ(run("return {scale = function() end, tests = {}}"), -1);
+    EXPECT_NE(error_.find("is empty"), std::string::npos) << error_;
     EXPECT_EQ(run("return {"), -1);
     EXPECT_NE(error_.find(":1:"), std::string::npos);
     struct opr_error err = {};

@@ -33,7 +33,7 @@ class Host
         Outcome o;
         struct opr_error err = {};
         struct opr_str s = {source.data(), source.size()};
-        o.status = opr_policy_host_load(host_, name, s, &err);
+        o.status = opr_policy_host_install(host_, name, s, &err);
         o.error = err.message;
         return o;
     }

@@ -104,6 +104,37 @@ TEST_F(Policy, GivesThePolicyWhatIsMeasured)
     EXPECT_GT(opr_obj_num(in, "/since_up_s", 0), 3600);
 }
 
+/* A policy has no memory: the host has it. */
+TEST_F(Policy, GivesThePolicyWhatItWantedBefore)
+{
+    Deploy(2);
+    Pods(2);
+    Verdict("[2,'held',4]");
+    Lua("return {}");
+    Run();
+    Advance(1500);
+    Verdict("[2,'fine']");
+    Advance(1500);
+    Advance(60000);
+    for (int i = 0; i < 2; i++) {
+        Sample("web-" + std::to_string(i));
+    }
+    Advance(1500);
+    const struct opr_obj *in = opr_test_policy_input(t, "default/p", "scale");
+    uint32_t n = opr_obj_len(opr_obj_at(in, "/recent"));
+    ASSERT_GE(n, 2u);
+    EXPECT_EQ(Int(in, "/recent/0/wanted"), 2);
+    EXPECT_EQ(opr_obj_num(in, "/recent/0/age_s", -1), 0);
+    std::string last = "/recent/" + std::to_string(n - 1);
+    EXPECT_EQ(Int(in, (last + "/wanted").c_str()), 4);
+    EXPECT_GT(opr_obj_num(in, (last + "/age_s").c_str(), 0), 40);
+    Advance(700000);
+    Advance(1500);
+    in = opr_test_policy_input(t, "default/p", "scale");
+    last = "/recent/" + std::to_string(opr_obj_len(opr_obj_at(in, "/recent")) - 1);
+    EXPECT_EQ(Int(in, (last + "/wanted").c_str()), 2) << "ten minutes are kept";
+}
+
 TEST_F(Policy, ItsBoundsHold)
 {
     Deploy(2);
