@@ -15,6 +15,11 @@ if(CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+include(GNUInstallDirs)
+# Where the program finds its plugins once it is installed, seen from its own folder.
+file(RELATIVE_PATH OPR_PLUGINS_FROM_BIN /prefix/${CMAKE_INSTALL_BINDIR}
+    /prefix/${CMAKE_INSTALL_LIBDIR}/operon/plugins)
+
 add_library(opr_flags INTERFACE)
 target_include_directories(opr_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
 target_compile_options(opr_flags INTERFACE -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wundef
@@ -23,8 +28,16 @@ target_compile_options(opr_flags INTERFACE -Wall -Wextra -Wshadow -Wvla -Wpointe
 target_compile_definitions(opr_flags INTERFACE _GNU_SOURCE OPR_VERSION="${PROJECT_VERSION}")
 target_link_libraries(opr_flags INTERFACE Threads::Threads)
 if(OPR_SANITIZE)
-    target_compile_options(opr_flags INTERFACE -fsanitize=${OPR_SANITIZE} -fno-omit-frame-pointer)
+    target_compile_options(opr_flags INTERFACE -fsanitize=${OPR_SANITIZE} -fno-sanitize-recover=all
+        -fno-omit-frame-pointer)
     target_link_options(opr_flags INTERFACE -fsanitize=${OPR_SANITIZE})
+endif()
+if(OPR_FUZZ)
+    target_compile_options(opr_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(OPR_COVERAGE)
+    target_compile_options(opr_flags INTERFACE --coverage)
+    target_link_options(opr_flags INTERFACE --coverage)
 endif()
 
 # opr_library(NAME DIR [LINK libs...]): a static library of all .c files of a folder (not below it).

@@ -8,23 +8,22 @@ int opr_cmd_apiserver(int argc, char **argv)
     const char *dir = NULL;
     int64_t port = -1, ready_fd = -1;
     bool has_controllers = false;
-    struct opr_vec rest = {0}, policies = {0};
+    struct opr_vec policies = {0}, plugins = {0};
     const struct opr_option options[] = {
-        {"dir", 'd', OPR_OPTION_TEXT, &dir, "DIR", "where everything is kept"},
-        {"port", 'p', OPR_OPTION_NUMBER, &port, "PORT",
-         "HTTPS port on 127.0.0.1 (0: any free one)"},
+        OPR_OPTION_DIR(&dir),
+        {"port", 'p', OPR_OPTION_PORT, &port, "PORT", "HTTPS port on 127.0.0.1 (0: any free one)"},
         {"controllers", 0, OPR_OPTION_FLAG, &has_controllers, NULL,
          "also run the built-in controllers and the scheduler"},
         {"policy", 0, OPR_OPTION_LIST, &policies, "FILE", "a Lua policy file; may be given again"},
-        {"ready-fd", 0, OPR_OPTION_NUMBER, &ready_fd, "FD", "write 'ready PORT' there"},
+        {"plugin", 0, OPR_OPTION_LIST, &plugins, "PATH",
+         "a .so file to load beside the built-in ones; may be given again"},
+        {"ready-fd", 0, OPR_OPTION_NUMBER, &ready_fd, "FD",
+         "write 'serving PORT' and 'ready PORT' there"},
         {0},
     };
     int status = 0;
-    if (!opr_args_parse(opr_command_find("apiserver"), options, argc, argv, &rest, &status)) {
+    if (!opr_args_parse(opr_command_find("apiserver"), options, argc, argv, NULL, &status)) {
         return status;
-    }
-    if (rest.count > 0) {
-        return opr_cmd_fail("apiserver takes no argument '%s'", (const char *)rest.items[0]);
     }
     struct opr_cluster cluster;
     struct opr_error err = {0};
@@ -47,9 +46,11 @@ int opr_cmd_apiserver(int argc, char **argv)
         .ready_fd = (int)ready_fd,
         .policy_files = (const char *const *)policies.items,
         .policy_count = policies.count,
+        .plugin_files = (const char *const *)plugins.items,
+        .plugin_count = plugins.count,
     };
     status = opr_controlplane_run(&config);
-    opr_vec_fini(&rest);
     opr_vec_fini(&policies);
+    opr_vec_fini(&plugins);
     return status;
 }

@@ -212,7 +212,7 @@ int opr_cmd_apply(int argc, char **argv)
     if (opr_args_parse(opr_command_find("apply"), options, argc, argv, &rest, &status)) {
         status = files.count > 0 && rest.count == 0
                      ? each_object(&o, &files, apply_one)
-                     : opr_cmd_fail("apply takes files by -f FILE; see 'operon apply --help'");
+                     : opr_cmd_misuse(opr_command_find("apply"), "files are given by -f FILE");
     }
     opr_vec_fini(&rest);
     opr_vec_fini(&files);
@@ -257,7 +257,7 @@ int opr_cmd_delete(int argc, char **argv)
         } else if (files.count == 0 && rest.count == 2) {
             status = delete_named(&o, rest.items[0], rest.items[1]);
         } else {
-            status = opr_cmd_fail("delete takes KIND NAME, or -f FILE");
+            status = opr_cmd_misuse(opr_command_find("delete"), "KIND NAME, or -f FILE, is needed");
         }
     }
     opr_vec_fini(&rest);

@@ -1,5 +1,6 @@
 #include "cmd/args.h"
 
+#include "cmd/help.h"
 #include "core/base/clock.h"
 #include "core/base/str.h"
 
@@ -43,22 +44,22 @@ const char *opr_args_nearest(const char *word, const char *const *names, size_t 
     return best;
 }
 
-static void print_help(const struct opr_command *cmd, const struct opr_option *options)
+/* Where a visit is under way, --help hands the table to it. */
+static struct {
+    opr_args_visit_fn fn;
+    void *arg;
+} visitor = {opr_help_print, NULL};
+
+void opr_args_visit(const struct opr_command *cmd, opr_args_visit_fn fn, void *arg)
 {
-    printf("usage: operon %s %s\n\n%s\n", cmd->name, cmd->args, cmd->summary);
-    if (options->name) {
-        printf("\noptions:\n");
-    }
-    for (const struct opr_option *o = options; o->name; o++) {
-        char left[64];
-        char letter[8] = "";
-        if (o->letter) {
-            snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        }
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
-                 o->arg ? o->arg : "");
-        printf("  %-28s %s\n", left, o->help);
-    }
+    char name[MAX_WORD], help[] = "--help";
+    snprintf(name, sizeof name, "%s", cmd->name);
+    char *argv[] = {name, help, NULL};
+    visitor.fn = fn;
+    visitor.arg = arg;
+    (void)cmd->run(2, argv); /* the exit status of --help */
+    visitor.fn = opr_help_print;
+    visitor.arg = NULL;
 }
 
 static const struct opr_option *find_option(const struct opr_option *options, struct opr_str name)
@@ -88,9 +89,58 @@ static bool refuse_unknown(const struct opr_command *cmd, const struct opr_optio
     return false;
 }
 
+/* True where the word is one of choices ("json|yaml"); else prints the refusal. */
+static bool is_choice(const struct opr_command *cmd, const char *what, const char *word,
+                      struct opr_str choices)
+{
+    char text[256];
+    const char *names[32];
+    size_t count = 0;
+    snprintf(text, sizeof text, "%.*s", (int)choices.len, choices.ptr);
+    for (char *save = NULL, *name = strtok_r(text, "|", &save); name && count < 32;
+         name = strtok_r(NULL, "|", &save)) {
+        if (strcmp(name, word) == 0) {
+            return true;
+        }
+        names[count++] = name;
+    }
+    const char *near = opr_args_nearest(word, names, count);
+    fprintf(stderr, "operon %s: %s is one of %.*s, not '%s'%s%s%s\n", cmd->name, what,
+            (int)choices.len, choices.ptr, word, near ? "; did you mean '" : "", near ? near : "",
+            near ? "'?" : "");
+    return false;
+}
+
+struct opr_str opr_args_words(const struct opr_command *cmd)
+{
+    struct opr_str first = opr_str_n(cmd->args, strcspn(cmd->args, " "));
+    bool is_list = cmd->args[0] >= 'a' && cmd->args[0] <= 'z' && memchr(first.ptr, '|', first.len);
+    return is_list ? first : (struct opr_str){0};
+}
+
+bool opr_args_is_word(const struct opr_command *cmd, const char *word)
+{
+    return is_choice(cmd, "the first argument", word, opr_args_words(cmd));
+}
+
+static bool are_choices(const struct opr_command *cmd, const struct opr_option *o, const char *what,
+                        const char *text)
+{
+    struct opr_str rest = opr_str_of(text), part;
+    bool is_good = text[0] != '\0' || is_choice(cmd, what, text, opr_str_of(o->arg));
+    while (is_good && opr_str_next(&rest, ',', &part)) {
+        char word[MAX_WORD];
+        snprintf(word, sizeof word, "%.*s", (int)part.len, part.ptr);
+        is_good = is_choice(cmd, what, word, opr_str_of(o->arg));
+    }
+    return is_good;
+}
+
 static bool set_value(const struct opr_command *cmd, const struct opr_option *o, const char *text)
 {
     const char *want = NULL;
+    char what[MAX_WORD];
+    snprintf(what, sizeof what, "--%s", o->name);
     switch (o->kind) {
     case OPR_OPTION_FLAG:
         *(bool *)o->value = true;
@@ -98,12 +148,24 @@ static bool set_value(const struct opr_command *cmd, const struct opr_option *o,
     case OPR_OPTION_TEXT:
         *(const char **)o->value = text;
         break;
+    case OPR_OPTION_CHOICE:
+        *(const char **)o->value = text;
+        return is_choice(cmd, what, text, opr_str_of(o->arg));
+    case OPR_OPTION_CHOICES:
+        *(const char **)o->value = text;
+        return are_choices(cmd, o, what, text);
     case OPR_OPTION_LIST:
         opr_vec_push(o->value, (void *)(uintptr_t)text);
         break;
     case OPR_OPTION_NUMBER:
         if (opr_str_to_i64(opr_str_of(text), o->value) != OPR_OK || *(int64_t *)o->value < 0) {
             want = "a whole number";
+        }
+        break;
+    case OPR_OPTION_PORT:
+        if (opr_str_to_i64(opr_str_of(text), o->value) != OPR_OK || *(int64_t *)o->value < 0 ||
+            *(int64_t *)o->value > UINT16_MAX) {
+            want = "a port, 0 to 65535";
         }
         break;
     case OPR_OPTION_DURATION:
@@ -147,25 +209,47 @@ static bool parse_option(const struct opr_command *cmd, const struct opr_option 
     return set_value(cmd, o, text);
 }
 
-bool opr_args_parse(const struct opr_command *cmd, const struct opr_option *options, int argc,
-                    char **argv, struct opr_vec *rest, int *ret_exit)
+static bool read_words(const struct opr_command *cmd, const struct opr_option *options, int argc,
+                       char **argv, struct opr_vec *rest, int *ret_exit)
 {
     *ret_exit = 2;
     bool is_over = false;
     for (int i = 1; i < argc; i++) {
         if (is_over || argv[i][0] != '-' || argv[i][1] == '\0') {
+            if (!rest) {
+                *ret_exit = opr_cmd_misuse(cmd, "no argument '%s' is taken", argv[i]);
+                return false;
+            }
             opr_vec_push(rest, argv[i]);
         } else if (strcmp(argv[i], "--") == 0) {
             is_over = true;
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help(cmd, options);
+            visitor.fn(visitor.arg, cmd, options);
             *ret_exit = 0;
             return false;
         } else if (!parse_option(cmd, options, argc, argv, &i)) {
             return false;
         }
     }
+    *ret_exit = 0;
     return true;
+}
+
+bool opr_args_parse(const struct opr_command *cmd, const struct opr_option *options, int argc,
+                    char **argv, struct opr_vec *rest, int *ret_exit)
+{
+    if (read_words(cmd, options, argc, argv, rest, ret_exit)) {
+        return true;
+    }
+    if (rest) {
+        opr_vec_fini(rest);
+    }
+    for (const struct opr_option *o = options; o->name; o++) {
+        if (o->kind == OPR_OPTION_LIST) {
+            opr_vec_fini(o->value);
+        }
+    }
+    return false;
 }
 
 const struct opr_command *opr_command_find(const char *name)
@@ -187,4 +271,15 @@ int opr_cmd_fail(const char *fmt, ...)
     fputc('\n', stderr);
     va_end(args);
     return 1;
+}
+
+int opr_cmd_misuse(const struct opr_command *cmd, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fprintf(stderr, "operon %s: ", cmd->name);
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, "; see 'operon %s --help'\n", cmd->name);
+    va_end(args);
+    return 2;
 }

@@ -11,10 +11,14 @@ int opr_cmd_delete(int argc, char **argv);
 int opr_cmd_logs(int argc, char **argv);
 int opr_cmd_scale(int argc, char **argv);
 int opr_cmd_node(int argc, char **argv);
+int opr_cmd_image(int argc, char **argv);
+int opr_cmd_new(int argc, char **argv);
 int opr_cmd_test(int argc, char **argv);
 int opr_cmd_run(int argc, char **argv);
 int opr_cmd_agent(int argc, char **argv);
 int opr_cmd_apiserver(int argc, char **argv);
+int opr_cmd_completion(int argc, char **argv);
+int opr_cmd_man(int argc, char **argv);
 int opr_cmd_version(int argc, char **argv);
 
 #endif

@@ -127,8 +127,22 @@ static opr_status start_controllers(struct controlplane *p, struct opr_error *re
     };
     p->manager = opr_manager_new(&config);
     OPR_TRY(opr_plugins_load_all(p->manager, plugin_config, p, reterr));
+    for (size_t i = 0; i < p->config->plugin_count; i++) {
+        const char *path = opr_plugin_path(p->arena, p->config->plugin_files[i]);
+        OPR_TRY(opr_manager_load(p->manager, path, NULL, reterr));
+    }
     opr_manager_start(p->manager);
+    opr_policies_follow(p->policies, p->manager);
     return OPR_OK;
+}
+
+static void report(const struct controlplane *p, const char *word)
+{
+    if (p->config->ready_fd >= 0) {
+        char text[32];
+        int len = snprintf(text, sizeof text, "%s %u\n", word, opr_server_port(p->server));
+        (void)!write(p->config->ready_fd, text, (size_t)len); /* the reader may be gone */
+    }
 }
 
 static void on_ready_timer(void *arg)
@@ -139,10 +153,8 @@ static void on_ready_timer(void *arg)
         return;
     }
     opr_log(OPR_LOG_INFO, "controlplane", "ready", "port=%u", opr_server_port(p->server));
+    report(p, "ready");
     if (p->config->ready_fd >= 0) {
-        char text[32];
-        int len = snprintf(text, sizeof text, "ready %u\n", opr_server_port(p->server));
-        (void)!write(p->config->ready_fd, text, (size_t)len); /* the reader may be gone */
         close(p->config->ready_fd);
     }
 }
@@ -185,6 +197,7 @@ static opr_status start(struct controlplane *p, struct opr_error *reterr)
     OPR_TRY(opr_apiserver_new(&config, &p->apiserver, reterr));
     OPR_TRY(start_server(p, reterr));
     OPR_TRY(write_access(p, reterr));
+    report(p, "serving");
     if (p->config->has_controllers) {
         OPR_TRY(start_controllers(p, reterr));
     }
@@ -206,6 +219,9 @@ int opr_controlplane_run(const struct opr_controlplane_config *config)
         opr_loop_run(p.loop);
     } else {
         status = opr_cmd_fail("%s", err.message);
+        if (config->ready_fd >= 0) {
+            dprintf(config->ready_fd, "failed %s\n", err.message); /* the reader may be gone */
+        }
     }
     opr_timer_free(p.ready_timer);
     opr_manager_free(p.manager);

@@ -9,9 +9,13 @@ struct opr_controlplane_config {
     const struct opr_cluster *cluster; /* borrowed */
     const char *service_cidr;
     bool has_controllers;
-    int ready_fd; /* "ready\n" is written once everything serves; -1: none */
+    /* "serving PORT\n" is written there once the API server answers, "ready PORT\n" once everything
+     * does, or "failed TEXT\n"; -1: none. */
+    int ready_fd;
     const char *const *policy_files;
     size_t policy_count;
+    const char *const *plugin_files; /* loaded beside the built-in ones */
+    size_t plugin_count;
 };
 
 int opr_controlplane_run(const struct opr_controlplane_config *config);

@@ -305,27 +305,14 @@ static int run_get(struct get *g, const char *kind, const char *name)
     return status;
 }
 
-static int check_output(const char *output)
-{
-    static const char *const names[] = {"json", "yaml", "wide", "name"};
-    for (size_t i = 0; output && i < 4; i++) {
-        if (strcmp(output, names[i]) == 0) {
-            return 0;
-        }
-    }
-    if (!output) {
-        return 0;
-    }
-    return opr_cmd_fail("--output takes json, yaml, wide or name, not '%s'", output);
-}
-
 int opr_cmd_get(int argc, char **argv)
 {
     struct get_options o = {0};
     struct opr_vec rest = {0};
     const struct opr_option options[] = {
         OPR_SESSION_OPTIONS(o.session),
-        {"output", 'o', OPR_OPTION_TEXT, &o.output, "FORMAT", "json, yaml, wide or name"},
+        {"output", 'o', OPR_OPTION_CHOICE, &o.output, "json|yaml|wide|name",
+         "format (default: table)"},
         {"selector", 'l', OPR_OPTION_TEXT, &o.labels, "SELECTOR", "label selector"},
         {"field-selector", 0, OPR_OPTION_TEXT, &o.fields, "SELECTOR", "field selector"},
         {"all-namespaces", 'A', OPR_OPTION_FLAG, &o.all_namespaces, NULL, "in every namespace"},
@@ -340,9 +327,7 @@ int opr_cmd_get(int argc, char **argv)
     struct opr_error err = {0};
     struct get g = {.options = &o};
     if (rest.count < 1 || rest.count > 2) {
-        status = opr_cmd_fail("get takes KIND [NAME]; see 'operon get --help'");
-    } else if (check_output(o.output) != 0) {
-        status = 1;
+        status = opr_cmd_misuse(opr_command_find("get"), "KIND [NAME] is needed");
     } else if (opr_cmd_session_open(&g.session, &o.session, &err) != OPR_OK) {
         status = opr_cmd_fail("%s", err.message);
     } else {

@@ -97,7 +97,7 @@ int opr_cmd_logs(int argc, char **argv)
     }
     struct logs l = {0};
     if (rest.count != 1) {
-        status = opr_cmd_fail("logs takes one POD; see 'operon logs --help'");
+        status = opr_cmd_misuse(opr_command_find("logs"), "one POD is needed");
     } else if (opr_cmd_session_open(&l.session, &o, &err) != OPR_OK) {
         status = opr_cmd_fail("%s", err.message);
     } else {
@@ -152,7 +152,7 @@ int opr_cmd_scale(int argc, char **argv)
         return status;
     }
     if (rest.count != 2 || replicas < 0) {
-        status = opr_cmd_fail("scale takes KIND NAME --replicas N");
+        status = opr_cmd_misuse(opr_command_find("scale"), "KIND NAME --replicas N is needed");
     } else {
         status = run_scale(&o, rest.items[0], rest.items[1], replicas);
     }

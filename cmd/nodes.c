@@ -69,19 +69,24 @@ static bool is_ready(const struct opr_obj *node)
     return false;
 }
 
-int64_t opr_node_watch_ready(struct opr_node_watch *w)
+uint32_t opr_node_watch_ready(struct opr_node_watch *w)
 {
     struct opr_obj *list = NULL;
-    int64_t count = 0;
+    uint32_t ready = 0;
     if (opr_call(w->session.caller, "GET", "/api/v1/nodes", NULL, (struct opr_str){0}, &list,
                  NULL) == OPR_OK) {
         const struct opr_obj *items = opr_json_at(list, "/items");
         for (const struct opr_obj *n = opr_json_first(items); n; n = opr_json_next(n)) {
-            count += is_ready(n);
+            int number = 0;
+            const char *name = opr_json_str(n, "/metadata/name", "");
+            if (is_ready(n) && sscanf(name, "node-%d", &number) == 1 && number >= 1 &&
+                number <= OPR_CLUSTER_MAX_NODES) {
+                ready |= 1u << (number - 1);
+            }
         }
     }
     opr_json_unref(list);
-    return count;
+    return ready;
 }
 
 void opr_node_watch_free(struct opr_node_watch *w)
@@ -178,21 +183,23 @@ int opr_cmd_node(int argc, char **argv)
     const char *dir = NULL;
     struct opr_vec rest = {0};
     const struct opr_option options[] = {
-        {"dir", 'd', OPR_OPTION_TEXT, &dir, "DIR", "the cluster's folder"},
+        OPR_OPTION_DIR(&dir),
         {0},
     };
+    const struct opr_command *cmd = opr_command_find("node");
     int status = 0;
-    if (!opr_args_parse(opr_command_find("node"), options, argc, argv, &rest, &status)) {
+    if (!opr_args_parse(cmd, options, argc, argv, &rest, &status)) {
         return status;
     }
     struct opr_cluster c;
     struct opr_error err = {0};
     const char *verb = rest.count > 0 ? rest.items[0] : "";
-    bool is_list = strcmp(verb, "list") == 0 && rest.count == 1;
-    bool is_kill = strcmp(verb, "kill") == 0 && rest.count == 2;
-    bool is_start = strcmp(verb, "start") == 0 && rest.count == 2;
-    if (!is_list && !is_kill && !is_start) {
-        status = opr_cmd_fail("node takes: list, kill NAME or start NAME");
+    bool is_list = strcmp(verb, "list") == 0;
+    bool is_kill = strcmp(verb, "kill") == 0;
+    if (!opr_args_is_word(cmd, verb)) {
+        status = 2;
+    } else if (rest.count != (is_list ? 1 : 2)) {
+        status = opr_cmd_misuse(cmd, "%s takes %s", verb, is_list ? "nothing" : "one NAME");
     } else if (opr_cluster_open(&c, dir, &err) != OPR_OK) {
         status = opr_cmd_fail("%s", err.message);
     } else if (is_list) {

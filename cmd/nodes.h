@@ -17,12 +17,12 @@ struct opr_node_slice {
 };
 struct opr_node_slice opr_node_slice_of(int64_t nodes);
 
-/* Counts the Ready nodes through the cluster's kubeconfig. */
+/* Looks for the Ready nodes through the cluster's kubeconfig. */
 struct opr_node_watch;
 OPR_NODISCARD opr_status opr_node_watch_new(const struct opr_cluster *c,
                                             struct opr_node_watch **ret_watch,
                                             struct opr_error *reterr);
-int64_t opr_node_watch_ready(struct opr_node_watch *w);
+uint32_t opr_node_watch_ready(struct opr_node_watch *w); /* bit i: node-(i+1) */
 void opr_node_watch_free(struct opr_node_watch *w);
 
 /* Stops all containers of the cluster on this machine and takes its network and cgroups away. */

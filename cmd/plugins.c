@@ -26,12 +26,12 @@ char *opr_plugins_dir(struct opr_arena *a)
         *slash = '\0';
     }
     char *beside = opr_arena_printf(a, "%s/plugins", self);
-    return opr_fs_exists(beside) ? beside : opr_arena_printf(a, "%s/../lib/operon/plugins", self);
+    return opr_fs_exists(beside) ? beside : opr_arena_printf(a, "%s/" OPR_PLUGINS_FROM_BIN, self);
 }
 
 char *opr_plugin_path(struct opr_arena *a, const char *name)
 {
-    if (strchr(name, '/')) {
+    if (strchr(name, '/') || opr_str_ends(opr_str_of(name), ".so")) {
         return opr_arena_dup(a, opr_str_of(name));
     }
     return opr_arena_printf(a, "%s/%s.so", opr_plugins_dir(a), name);

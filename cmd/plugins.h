@@ -4,10 +4,11 @@
 
 #include "core/runtime/manager.h"
 
-/* The folder of the built-in plugins: $OPERON_PLUGINS, else plugins/ or ../lib/operon/plugins
- * beside the program. From the arena. */
+/* The folder of the built-in plugins: $OPERON_PLUGINS, else plugins/ beside the program, else
+ * ../lib/operon/plugins as installed. From the arena. */
 char *opr_plugins_dir(struct opr_arena *a);
-/* A name ("deployment") becomes a file in that folder; a path (with a slash) stays. */
+/* A name ("deployment") becomes a file in that folder; a path (with a slash, or
+ * ending in .so) stays. */
 char *opr_plugin_path(struct opr_arena *a, const char *name);
 /* Loads every plugin of the folder. config_of gives a plugin's JSON configuration or NULL. */
 OPR_NODISCARD opr_status opr_plugins_load_all(struct opr_manager *m,

@@ -42,10 +42,15 @@ static void on_signal(void *arg, int signo)
     }
 }
 
-/* --config NAME=JSON of a plugin, or NULL. */
+/* --config NAME=JSON of a plugin, or NULL. The name of a file is that without folder and ".so". */
 static const char *config_of(const struct run_options *options, const char *name)
 {
+    const char *slash = strrchr(name, '/');
+    name = slash ? slash + 1 : name;
     size_t len = strlen(name);
+    if (len > 3 && strcmp(name + len - 3, ".so") == 0) {
+        len -= 3;
+    }
     for (size_t i = 0; i < options->configs.count; i++) {
         const char *text = options->configs.items[i];
         if (strncmp(text, name, len) == 0 && text[len] == '=') {
@@ -111,6 +116,7 @@ static int run(const struct run_options *options)
         opr_loop_on_signal(r.loop, SIGTERM, on_signal, &r);
         opr_loop_on_signal(r.loop, SIGINT, on_signal, &r);
         opr_manager_start(r.manager);
+        opr_policies_follow(policies, r.manager);
         opr_loop_run(r.loop);
     } else {
         status = opr_cmd_fail("%s", err.message);
@@ -126,31 +132,26 @@ static int run(const struct run_options *options)
 int opr_cmd_run(int argc, char **argv)
 {
     struct run_options o = {0};
-    struct opr_vec rest = {0};
     const struct opr_option options[] = {
         {"kubeconfig", 0, OPR_OPTION_TEXT, &o.kubeconfig, "FILE",
          "how to reach the API server (default: in-cluster, then $KUBECONFIG)"},
         {"plugin", 0, OPR_OPTION_LIST, &o.plugins, "NAME|PATH",
          "a built-in controller or a .so file; may be given again (default: all built-in ones)"},
-        {"config", 0, OPR_OPTION_LIST, &o.configs, "NAME=JSON", "a plugin's configuration"},
+        {"config", 0, OPR_OPTION_LIST, &o.configs, "NAME=JSON",
+         "a plugin's configuration; NAME of a file is that without .so"},
         {"policy", 0, OPR_OPTION_LIST, &o.policies, "FILE",
          "a Lua policy file; may be given again"},
         {"lease", 0, OPR_OPTION_TEXT, &o.lease, "NS/NAME", "elect one leader by this Lease"},
         {"workers", 0, OPR_OPTION_NUMBER, &o.workers, "N", "worker threads (default 4)"},
-        {"health-port", 0, OPR_OPTION_NUMBER, &o.health_port, "PORT",
+        {"health-port", 0, OPR_OPTION_PORT, &o.health_port, "PORT",
          "serve /healthz, /readyz and /metrics on 127.0.0.1"},
         {0},
     };
     int status = 0;
-    if (!opr_args_parse(opr_command_find("run"), options, argc, argv, &rest, &status)) {
+    if (!opr_args_parse(opr_command_find("run"), options, argc, argv, NULL, &status)) {
         return status;
     }
-    if (rest.count > 0) {
-        return opr_cmd_fail("run takes no argument '%s'; name plugins with --plugin",
-                            (const char *)rest.items[0]);
-    }
     status = run(&o);
-    opr_vec_fini(&rest);
     opr_vec_fini(&o.plugins);
     opr_vec_fini(&o.policies);
     opr_vec_fini(&o.configs);

@@ -11,8 +11,7 @@ struct opr_session_options {
 };
 #define OPR_SESSION_OPTIONS(o)                                                                     \
     {"kubeconfig", 0, OPR_OPTION_TEXT, &(o).kubeconfig, "FILE", "how to reach the API server"},    \
-        {"dir",    'd',   OPR_OPTION_TEXT,                                                         \
-         &(o).dir, "DIR", "the cluster's folder (default $OPERON_DIR, else ~/.operon)"},           \
+        OPR_OPTION_DIR(&(o).dir),                                                                  \
     {                                                                                              \
         "namespace", 'n', OPR_OPTION_TEXT, &(o).ns, "NS", "the namespace"                          \
     }

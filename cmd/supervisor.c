@@ -20,7 +20,9 @@
 #define STOP_TIMEOUT_MS 8000
 #define RESTART_MIN_MS 200
 #define RESTART_MAX_MS 10000
-#define MAX_ARGS 64
+#define MAX_ARGS (10 + 2 * OPR_SUPERVISOR_MAX_FILES)
+#define PART_API "API server"
+#define PART_CONTROLLERS "controllers and scheduler"
 
 struct child {
     pid_t pid; /* 0: not running */
@@ -34,8 +36,9 @@ struct supervisor {
     struct opr_cluster *cluster;
     struct child plane;
     struct child agents[OPR_CLUSTER_MAX_NODES];
-    int signals;  /* signalfd */
-    int ready_fd; /* read end; -1: none */
+    int signals;       /* signalfd */
+    int ready_fd;      /* read end; -1: none */
+    char failure[512]; /* what the control plane said as it failed to start; "": nothing */
     bool is_stopping;
 };
 
@@ -76,6 +79,17 @@ static pid_t spawn(const struct opr_cluster *c, const char *log, char *const arg
     return pid;
 }
 
+/* Adds "OPTION FILE" for each file; the number of words there are then. */
+static size_t add_files(char **argv, size_t n, const char *option, const char *const *files,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        argv[n++] = (char *)(uintptr_t)option;
+        argv[n++] = (char *)(uintptr_t)files[i];
+    }
+    return n;
+}
+
 static bool start_plane(struct supervisor *s, struct opr_error *reterr)
 {
     int fds[2];
@@ -89,10 +103,9 @@ static bool start_plane(struct supervisor *s, struct opr_error *reterr)
     char *argv[MAX_ARGS] = {"operon",        "apiserver",  "--dir", s->cluster->dir, "--port", port,
                             "--controllers", "--ready-fd", fd};
     size_t n = 9;
-    for (size_t i = 0; i < s->config->policy_count && n + 2 < MAX_ARGS; i++) {
-        argv[n++] = "--policy";
-        argv[n++] = (char *)(uintptr_t)s->config->policy_files[i];
-    }
+    const struct opr_supervisor_config *config = s->config;
+    n = add_files(argv, n, "--policy", config->policy_files, config->policy_count);
+    (void)add_files(argv, n, "--plugin", config->plugin_files, config->plugin_count);
     s->plane.started_ns = now_ns();
     s->plane.pid = spawn(s->cluster, "apiserver", argv, fds[1], reterr);
     close(fds[1]);
@@ -107,9 +120,10 @@ static bool start_plane(struct supervisor *s, struct opr_error *reterr)
 static pid_t spawn_agent(const struct opr_cluster *c, int64_t node, struct opr_error *reterr)
 {
     char name[32], dir[PATH_MAX], kubeconfig[PATH_MAX + 16], pods[32], all_pods[32], services[32];
-    char cgroup[32], lease[32], cpu[32], memory[32];
+    char cgroup[32], lease[32], cpu[32], memory[32], images[PATH_MAX];
     opr_node_name(node, name);
     opr_cluster_path(c, dir, "nodes/%s", name);
+    opr_cluster_path(c, images, "images");
     snprintf(kubeconfig, sizeof kubeconfig, "%s/kubeconfig", dir);
     opr_cluster_node_cidr(c, node, pods);
     opr_cluster_pod_cidr(c, all_pods);
@@ -128,6 +142,8 @@ static pid_t spawn_agent(const struct opr_cluster *c, int64_t node, struct opr_e
                     name,
                     "--dir",
                     dir,
+                    "--images",
+                    images,
                     "--pod-cidr",
                     pods,
                     "--cluster-cidr",
@@ -211,28 +227,73 @@ static bool wait_for(struct supervisor *s, int fd, int ms)
     return fd >= 0 && fds[1].revents != 0;
 }
 
-/* Reads "ready PORT" from the control plane. */
+static void report(const struct supervisor *s, const char *part, bool is_ready)
+{
+    s->config->on_part(s->config->arg, part, is_ready);
+}
+
+/* Takes the whole lines out of what the control plane wrote; true once it is ready. */
+static bool take_words(struct supervisor *s, char *text)
+{
+    bool is_ready = false;
+    char *line = text;
+    for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+        long long port = 0;
+        if (strncmp(line, "serving ", 8) == 0) {
+            report(s, PART_API, true);
+            report(s, PART_CONTROLLERS, false);
+        } else if (sscanf(line, "ready %lld", &port) == 1) {
+            report(s, PART_CONTROLLERS, true);
+            s->cluster->port = port;
+            is_ready = true;
+        } else if (strncmp(line, "failed ", 7) == 0) {
+            snprintf(s->failure, sizeof s->failure, ": %.*s", (int)(end - line) - 7, line + 7);
+        }
+    }
+    memmove(text, line, strlen(line) + 1);
+    return is_ready;
+}
+
+/* Follows the control plane's words ("serving PORT", "ready PORT") until it is ready. */
 static opr_status await_plane(struct supervisor *s, struct opr_error *reterr)
 {
     uint64_t until = now_ns() + (uint64_t)READY_TIMEOUT_MS * 1000000;
+    char text[640] = "";
     while (!s->is_stopping && s->plane.pid && now_ns() < until) {
         if (!wait_for(s, s->ready_fd, 100)) {
             continue;
         }
-        char text[64] = "";
-        ssize_t len = read(s->ready_fd, text, sizeof text - 1);
-        close(s->ready_fd);
-        s->ready_fd = -1;
-        long long port = 0;
-        if (len > 0 && sscanf(text, "ready %lld", &port) == 1) {
-            s->cluster->port = port;
+        size_t len = strlen(text);
+        ssize_t more = read(s->ready_fd, text + len, sizeof text - 1 - len);
+        if (more <= 0) {
+            break;
+        }
+        text[len + (size_t)more] = '\0';
+        if (take_words(s, text)) {
+            close(s->ready_fd);
+            s->ready_fd = -1;
             return opr_cluster_save(s->cluster, reterr);
         }
-        break;
     }
     return opr_error_set(reterr, OPR_E_IO,
-                         "the control plane did not become ready; its log is %s/logs/apiserver.log",
-                         s->cluster->dir);
+                         "the control plane did not become ready%s; its log is "
+                         "%s/logs/apiserver.log",
+                         s->failure, s->cluster->dir);
+}
+
+/* The number of nodes that are Ready. */
+static int64_t report_nodes(const struct supervisor *s, uint32_t ready)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < s->cluster->nodes; i++) {
+        if (ready >> i & 1) {
+            char name[32];
+            opr_node_name(i + 1, name);
+            report(s, name, true);
+            count++;
+        }
+    }
+    return count;
 }
 
 static opr_status await_nodes(struct supervisor *s, struct opr_error *reterr)
@@ -242,7 +303,7 @@ static opr_status await_nodes(struct supervisor *s, struct opr_error *reterr)
     uint64_t until = now_ns() + (uint64_t)READY_TIMEOUT_MS * 1000000;
     opr_status st = OPR_E_TIMEOUT;
     while (!s->is_stopping && now_ns() < until) {
-        if (opr_node_watch_ready(w) >= s->cluster->nodes) {
+        if (report_nodes(s, opr_node_watch_ready(w)) == s->cluster->nodes) {
             st = OPR_OK;
             break;
         }
@@ -259,11 +320,15 @@ static opr_status await_nodes(struct supervisor *s, struct opr_error *reterr)
 
 static opr_status bring_up(struct supervisor *s, struct opr_error *reterr)
 {
+    report(s, PART_API, false);
     if (!start_plane(s, reterr)) {
         return OPR_E_IO;
     }
     OPR_TRY(await_plane(s, reterr));
     for (int64_t i = 0; i < s->cluster->nodes; i++) {
+        char name[32];
+        opr_node_name(i + 1, name);
+        report(s, name, false);
         if (!start_agent(s, i + 1, reterr)) {
             return OPR_E_IO;
         }

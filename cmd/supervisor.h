@@ -7,10 +7,17 @@
 
 #include "cmd/cluster.h"
 
+/* Policy files and plugin files together. */
+#define OPR_SUPERVISOR_MAX_FILES 24
+
 struct opr_supervisor_config {
     struct opr_cluster *cluster;
     const char *const *policy_files;
     size_t policy_count;
+    const char *const *plugin_files;
+    size_t plugin_count;
+    /* A part of the cluster ("API server", "node-1") is being started, or is ready. */
+    void (*on_part)(void *arg, const char *part, bool is_ready);
     /* Called once, when everything is Ready or has failed (err not NULL). */
     void (*on_ready)(void *arg, const struct opr_error *err);
     void *arg;

@@ -1,6 +1,7 @@
 /* operon up and operon down. */
 #include "cmd/args.h"
 #include "cmd/commands.h"
+#include "cmd/liveview.h"
 #include "cmd/nodes.h"
 #include "cmd/supervisor.h"
 #include "core/base/clock.h"
@@ -8,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,8 +19,9 @@
 
 struct up {
     struct opr_cluster cluster;
-    struct opr_vec policies;
+    struct opr_vec policies, plugins;
     uint64_t started_ns;
+    struct opr_liveview view;
     int report_fd; /* --detach: the parent waits there; -1: foreground */
 };
 
@@ -35,20 +38,52 @@ static void print_ready(const struct up *u)
            u->cluster.dir);
     if (geteuid() != 0) {
         printf(
-            "Not root: Pods share the host's network and file system, Services have no address,\n"
-            "and there are no eBPF measurements. Run as root for the rest.\n");
+            "Not root: Pods share the host's network and file system, a Service 10.B.y.z:P is at\n"
+            "127.B.y.z:P+20000, and there are no eBPF measurements. Run as root for the rest.\n");
     }
     fflush(stdout);
+}
+
+/* One line to the parent, which may be gone. */
+static OPR_PRINTF(2, 3) void tell_parent(const struct up *u, const char *fmt, ...)
+{
+    char text[640];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)!write(u->report_fd, text, strlen(text));
+}
+
+static void show_part(struct up *u, const char *part, bool is_ready)
+{
+    uint64_t now = opr_clock_mono_ns(opr_clock_system());
+    if (is_ready) {
+        opr_liveview_ready(&u->view, part, now);
+    } else {
+        opr_liveview_starting(&u->view, part, now);
+    }
+}
+
+static void on_part(void *arg, const char *part, bool is_ready)
+{
+    struct up *u = arg;
+    if (u->report_fd >= 0) {
+        tell_parent(u, "%c%s\n", is_ready ? '+' : '.', part);
+    } else {
+        show_part(u, part, is_ready);
+    }
 }
 
 static void on_ready(void *arg, const struct opr_error *err)
 {
     struct up *u = arg;
     if (u->report_fd >= 0) {
-        char text[640];
-        int len = err ? snprintf(text, sizeof text, "%s", err->message)
-                      : snprintf(text, sizeof text, "ready %lld", (long long)u->cluster.port);
-        (void)!write(u->report_fd, text, (size_t)len); /* the parent may be gone */
+        if (err) {
+            tell_parent(u, "!%s\n", err->message);
+        } else {
+            tell_parent(u, "=%lld\n", (long long)u->cluster.port);
+        }
         close(u->report_fd);
         u->report_fd = -1;
     } else if (err) {
@@ -68,6 +103,9 @@ static int run_here(struct up *u)
         .cluster = &u->cluster,
         .policy_files = (const char *const *)u->policies.items,
         .policy_count = u->policies.count,
+        .plugin_files = (const char *const *)u->plugins.items,
+        .plugin_count = u->plugins.count,
+        .on_part = on_part,
         .on_ready = on_ready,
         .arg = u,
     };
@@ -77,23 +115,28 @@ static int run_here(struct up *u)
     return status;
 }
 
-/* The parent's side of --detach: waits for the child's word. */
+/* The parent's side of --detach: shows the child's words (".part", "+part") until its last one
+ * ("=port" or "!error"). */
 static int await_child(struct up *u, int fd)
 {
-    char text[640] = "";
-    size_t len = 0;
-    for (ssize_t n;
-         len < sizeof text - 1 && (n = read(fd, text + len, sizeof text - 1 - len)) > 0;) {
-        len += (size_t)n;
+    FILE *words = fdopen(fd, "r");
+    char line[640];
+    while (words && fgets(line, sizeof line, words)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '=') {
+            u->cluster.port = strtoll(line + 1, NULL, 10);
+            print_ready(u);
+            fclose(words);
+            return 0;
+        }
+        if (line[0] == '!') {
+            fclose(words);
+            return opr_cmd_fail("%s", line + 1);
+        }
+        show_part(u, line + 1, line[0] == '+');
     }
-    close(fd);
-    long long port = 0;
-    if (sscanf(text, "ready %lld", &port) == 1) {
-        u->cluster.port = port;
-        print_ready(u);
-        return 0;
-    }
-    return opr_cmd_fail("%s", len ? text : "the cluster ended while starting; see its logs");
+    return opr_cmd_fail("the cluster ended while starting; its log is %s/logs/up.log",
+                        u->cluster.dir);
 }
 
 static int run_detached(struct up *u)
@@ -170,9 +213,6 @@ static int prepare(struct up *u, const char *dir, int64_t nodes, int64_t port, i
     u->cluster.nodes = nodes > 0 ? nodes : u->cluster.nodes;
     u->cluster.node_grace_ms = grace_ms > 0 ? grace_ms : u->cluster.node_grace_ms;
     u->cluster.eviction_ms = eviction_ms >= 0 ? eviction_ms : u->cluster.eviction_ms;
-    if (port > 65535) {
-        return opr_cmd_fail("--port takes 0 to 65535");
-    }
     if (port >= 0) {
         u->cluster.port = port;
     }
@@ -190,13 +230,11 @@ int opr_cmd_up(int argc, char **argv)
     const char *dir = NULL;
     int64_t nodes = -1, port = -1, grace_ms = -1, eviction_ms = -1;
     bool is_detached = false;
-    struct opr_vec rest = {0};
     struct up u = {.report_fd = -1, .started_ns = opr_clock_mono_ns(opr_clock_system())};
     const struct opr_option options[] = {
-        {"dir", 'd', OPR_OPTION_TEXT, &dir, "DIR",
-         "where everything is kept (default $OPERON_DIR, else ~/.operon)"},
+        OPR_OPTION_DIR(&dir),
         {"nodes", 'n', OPR_OPTION_NUMBER, &nodes, "N", "nodes on this machine (default 1)"},
-        {"port", 'p', OPR_OPTION_NUMBER, &port, "PORT",
+        {"port", 'p', OPR_OPTION_PORT, &port, "PORT",
          "HTTPS port on 127.0.0.1 (default 7443 and up; 0: any free one)"},
         {"detach", 0, OPR_OPTION_FLAG, &is_detached, NULL, "return once Ready"},
         {"node-grace", 0, OPR_OPTION_DURATION, &grace_ms, "TIME",
@@ -205,34 +243,38 @@ int opr_cmd_up(int argc, char **argv)
          "longest time that Pods stay on a dead node (default: their tolerations, 300s)"},
         {"policy", 0, OPR_OPTION_LIST, &u.policies, "FILE",
          "a Lua policy file; may be given again"},
+        {"plugin", 0, OPR_OPTION_LIST, &u.plugins, "PATH",
+         "a .so file to load beside the built-in plugins; may be given again"},
         {0},
     };
     int status = 0;
-    if (!opr_args_parse(opr_command_find("up"), options, argc, argv, &rest, &status)) {
+    const struct opr_command *cmd = opr_command_find("up");
+    if (!opr_args_parse(cmd, options, argc, argv, NULL, &status)) {
         return status;
     }
-    if (rest.count > 0) {
-        return opr_cmd_fail("up takes no argument '%s'", (const char *)rest.items[0]);
+    if (u.policies.count + u.plugins.count > OPR_SUPERVISOR_MAX_FILES) {
+        return opr_cmd_misuse(cmd, "at most %d policies and plugins are taken",
+                              OPR_SUPERVISOR_MAX_FILES);
     }
+    opr_liveview_init(&u.view, stdout, isatty(STDOUT_FILENO));
     status = prepare(&u, dir, nodes, port, grace_ms, eviction_ms);
     if (status == 0) {
         status = is_detached ? run_detached(&u) : run_here(&u);
     }
     opr_vec_fini(&u.policies);
-    opr_vec_fini(&rest);
+    opr_vec_fini(&u.plugins);
     return status;
 }
 
 int opr_cmd_down(int argc, char **argv)
 {
     const char *dir = NULL;
-    struct opr_vec rest = {0};
     const struct opr_option options[] = {
-        {"dir", 'd', OPR_OPTION_TEXT, &dir, "DIR", "the cluster's folder"},
+        OPR_OPTION_DIR(&dir),
         {0},
     };
     int status = 0;
-    if (!opr_args_parse(opr_command_find("down"), options, argc, argv, &rest, &status)) {
+    if (!opr_args_parse(opr_command_find("down"), options, argc, argv, NULL, &status)) {
         return status;
     }
     struct opr_cluster c;

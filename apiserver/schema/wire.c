@@ -72,7 +72,7 @@ opr_status opr__wire_next(struct opr__wire *w, struct opr__wire_field *f)
 
 struct opr__wire opr__wire_of(const struct opr__wire *outer, struct opr_str bytes)
 {
-    const uint8_t *p = (const uint8_t *)bytes.ptr;
+    const uint8_t *p = (const uint8_t *)(bytes.len > 0 ? bytes.ptr : "");
     return (struct opr__wire){p, p + bytes.len, outer->reterr, outer->depth + 1};
 }
 

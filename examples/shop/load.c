@@ -5,9 +5,12 @@
  *
  * Closed: each connection sends the next request when it has the answer. Open: requests are due at
  * fixed times; latency counts from when a request was due, so that a slow server can not hide the
- * requests that waited for it. --requests-per-connection N: a new connection each N requests, so
- * that a balancer sees connections. A line a second; --json ends with one object of all figures. */
+ * requests that waited for it. A request ends with the arrival of its answer by the kernel's clock:
+ * how long this program then waits for a CPU is not the server's. --requests-per-connection N: a
+ * new connection each N requests, so that a balancer sees connections. A line a second; --json ends
+ * with one object of all figures. */
 #include <errno.h>
+#include <linux/net_tstamp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -135,6 +138,8 @@ static int dial(void)
     int one = 1;
     struct timeval limit = {options.timeout_ms / 1000, options.timeout_ms % 1000 * 1000};
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int stamps = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
@@ -155,14 +160,44 @@ static void header_value(const char *head, const char *name, char *ret_value, si
     }
 }
 
+/* When the data came, on this program's clock; now where the kernel does not say. */
+static uint64_t arrival_ns(struct msghdr *m)
+{
+    uint64_t now = now_ns();
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        struct timespec stamp, wall;
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPING) {
+            memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+            clock_gettime(CLOCK_REALTIME, &wall);
+            int64_t age =
+                (int64_t)(wall.tv_sec - stamp.tv_sec) * 1000000000 + (wall.tv_nsec - stamp.tv_nsec);
+            return stamp.tv_sec > 0 && age > 0 && (uint64_t)age < now ? now - (uint64_t)age : now;
+        }
+    }
+    return now;
+}
+
+static ssize_t receive(int fd, char *data, size_t size, uint64_t *ret_arrival_ns)
+{
+    char control[256];
+    struct iovec part = {data, size};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(fd, &m, 0);
+    *ret_arrival_ns = arrival_ns(&m);
+    return n;
+}
+
 /* Reads one whole answer. Returns its status, or -1; *ret_closes where the server ends here. */
-static int read_answer(int fd, char *ret_server, bool *ret_closes)
+static int read_answer(int fd, char *ret_server, bool *ret_closes, uint64_t *ret_end_ns)
 {
     char data[BUFFER_BYTES], text[NAME_MAX_BYTES];
     size_t len = 0, want = 0;
     char *end = NULL;
     while (!end || len < want) {
-        ssize_t n = recv(fd, data + len, sizeof data - 1 - len, 0);
+        ssize_t n = receive(fd, data + len, sizeof data - 1 - len, ret_end_ns);
         if (n <= 0) {
             return -1;
         }
@@ -200,6 +235,7 @@ static void request(struct session *s, uint64_t due_ns)
     char text[2048], server[NAME_MAX_BYTES] = "";
     bool closes = false;
     int status = -1;
+    uint64_t end_ns = 0;
     if (s->fd < 0) {
         s->fd = dial();
         s->used = 0;
@@ -208,7 +244,7 @@ static void request(struct session *s, uint64_t due_ns)
         int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", options.path,
                          options.host);
         if (send(s->fd, text, (size_t)n, MSG_NOSIGNAL) == n) {
-            status = read_answer(s->fd, server, &closes);
+            status = read_answer(s->fd, server, &closes, &end_ns);
         }
     }
     if (status < 200 || status > 299) {
@@ -218,7 +254,7 @@ static void request(struct session *s, uint64_t due_ns)
         sleep_until(now_ns() + 5000000);
         return;
     }
-    uint64_t us = (now_ns() - due_ns) / 1000;
+    uint64_t us = end_ns > due_ns ? (end_ns - due_ns) / 1000 : 0;
     record(&all, us);
     record(&second, us);
     count_server(server[0] ? server : "unknown");

@@ -1,0 +1,1 @@
+set(LINK opr_cmd_text)
