@@ -1,5 +1,7 @@
 #include "agent/internal.h"
 
+#include "agent/dns.h"
+#include "agent/image_use.h"
 #include "agent/metrics.h"
 #include "agent/net.h"
 #include "agent/proxy.h"
@@ -80,12 +82,17 @@ static void copy_config(struct opr_agent *a, const struct opr_agent_config *conf
     char *dir = realpath(config->dir, NULL); /* the shim and mounts need it absolute */
     c->dir = copy_text(dir ? dir : config->dir);
     free(dir);
+    char *images = config->images_dir ? realpath(config->images_dir, NULL) : NULL;
+    c->images_dir = config->images_dir ? copy_text(images ? images : config->images_dir)
+                                       : opr_xprintf("%s/images", c->dir);
+    free(images);
     c->cert_pem = copy_text(config->cert_pem);
     c->key_pem = copy_text(config->key_pem);
     c->client_ca_pem = copy_text(config->client_ca_pem);
     c->pod_cidr = copy_text(config->pod_cidr);
     c->cluster_cidr = copy_text(config->cluster_cidr);
     c->service_cidr = copy_text(config->service_cidr);
+    c->api_url = copy_text(config->api_url);
     c->cgroup_parent = copy_text(config->cgroup_parent ? config->cgroup_parent : "operon");
     c->sync_period_ms = c->sync_period_ms ? c->sync_period_ms : SYNC_DEFAULT_MS;
     c->lease_ms = c->lease_ms ? c->lease_ms : LEASE_DEFAULT_MS;
@@ -100,9 +107,9 @@ static void copy_config(struct opr_agent *a, const struct opr_agent_config *conf
 
 static void free_config(struct opr_agent_config *c)
 {
-    const char *owned[] = {c->node_name,    c->dir,           c->cert_pem,
-                           c->key_pem,      c->client_ca_pem, c->pod_cidr,
-                           c->cluster_cidr, c->service_cidr,  c->cgroup_parent};
+    const char *owned[] = {c->node_name,     c->dir,      c->cert_pem,     c->key_pem,
+                           c->client_ca_pem, c->pod_cidr, c->cluster_cidr, c->service_cidr,
+                           c->cgroup_parent, c->api_url,  c->images_dir};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         opr_free((void *)(uintptr_t)owned[i]);
     }
@@ -117,6 +124,7 @@ static void find_means(struct opr_agent *a)
     char *shim = opr__runtime_find_shim();
     a->runtime = shim ? opr__runtime_process_new(shim) : NULL;
     opr_free(shim);
+    a->crun = opr__crun_find();
     if (a->cgroups.version == 0) {
         opr_log(OPR_LOG_WARN, "agent", "no cgroups: limits are not enforced", "reason=\"%s\"",
                 a->cgroups.reason);
@@ -249,10 +257,12 @@ static void on_registered(void *arg)
             a->port);
     if (a->config.roles & OPR_AGENT_PROXY) {
         a->proxy = opr__proxy_start(a);
+        a->dns = a->proxy ? opr__dns_start(a) : NULL;
     }
     opr__metrics_start(a->metrics);
     if (a->config.roles & OPR_AGENT_PODS) {
         opr__pods_watch(a);
+        opr__proxy_watch_pods(a->proxy);
         opr_timer_set(a->sync_timer, a->config.sync_period_ms);
         opr_timer_set(a->lease_timer, a->config.lease_ms);
         opr_timer_set(a->status_timer, STATUS_MS);
@@ -392,6 +402,7 @@ void opr_agent_free(struct opr_agent *a)
     }
     opr__metrics_free(a->metrics);
     opr__pods_free(a);
+    opr__dns_stop(a->dns);
     opr__proxy_free(a->proxy);
     opr__server_free(a);
     opr__net_free(a);
@@ -412,6 +423,7 @@ void opr_agent_free(struct opr_agent *a)
     }
     opr_vec_fini(&a->shim_dirs);
     opr__cgroups_fini(&a->cgroups);
+    opr_free(a->crun);
     json_object_put(a->node_sent);
     opr_free(a->node_uid);
     pthread_mutex_destroy(&a->callers_lock);

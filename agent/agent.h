@@ -16,7 +16,11 @@ struct opr_agent_config {
     struct opr_client *client; /* borrowed */
     const struct opr_clock *clock;
     const char *node_name;
-    const char *dir;                                /* state, logs, volumes of this node */
+    const char *dir;        /* state, logs, volumes of this node */
+    const char *images_dir; /* loaded images; NULL: dir/images */
+    /* Where the Service default/kubernetes leads to while it has no endpoints (Kubernetes allows
+     * none on the loopback): "https://127.0.0.1:7443"; NULL: nowhere. */
+    const char *api_url;
     const char *cert_pem, *key_pem, *client_ca_pem; /* of the agent's own HTTPS server (logs) */
     uint32_t roles;                                 /* OPR_AGENT_* */
     uint32_t sync_period_ms;                        /* full comparison; 0: 20,000 */

@@ -7,6 +7,7 @@
 #include "agent/netlink.h"
 #include "agent/proxy_rules.h"
 #include "agent/runtime.h"
+#include "agent/scratch.h"
 #include "agent/shim/layout.h"
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
@@ -96,6 +97,24 @@ static void release_namespace(const char *path, void *arg)
     (void)unlink(path);
 }
 
+static void remove_hostports(const char *pod_cidr)
+{
+    struct opr_buf text = {0};
+    struct opr_error err = {0};
+    opr__hostports_rules(&text, pod_cidr, NULL, 0);
+    if (geteuid() == 0 && opr__nft_run(text.data, &err) != OPR_OK) {
+        opr_log(OPR_LOG_WARN, "agent", "can not remove the host ports' rules", "error=\"%s\"",
+                err.message);
+    }
+    opr_buf_fini(&text);
+}
+
+static void release_scratch(const char *path, void *arg)
+{
+    (void)arg;
+    opr__scratch_release(path);
+}
+
 void opr_agent_clean(const char *cgroup_parent, const char *node, const char *dir,
                      const char *pod_cidr)
 {
@@ -113,8 +132,10 @@ void opr_agent_clean(const char *cgroup_parent, const char *node, const char *di
         char bridge[IFNAMSIZ];
         opr__net_bridge_name(pod_cidr, bridge);
         opr__nl_link_delete(bridge);
+        remove_hostports(pod_cidr);
     }
     snprintf(path, sizeof path, "%s/pods", dir);
+    each(path, release_scratch, NULL);
     if (opr_fs_exists(path)) {
         opr__tree_remove(path);
     }

@@ -2,8 +2,8 @@
 #include "agent/env.h"
 
 #include "agent/internal.h"
+#include "agent/proxy.h"
 
-#include "core/api/quantity.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 
@@ -134,38 +134,6 @@ static opr_status put_key(struct env *e, const char *name, const struct opr_obj 
     return OPR_OK;
 }
 
-/* resourceFieldRef: "limits.cpu" and its like, in units of divisor, rounded up. Absent limits are
- * the node's. */
-static opr_status put_resource(struct env *e, const char *name, const struct opr_obj *ref,
-                               struct opr_error *reterr)
-{
-    const char *resource = opr_json_str(ref, "/resource", "");
-    const char *other = opr_json_str(ref, "/containerName", NULL);
-    const struct opr_obj *spec = e->container->spec;
-    const struct opr_obj *list = opr_json_at(e->pod->work, "/spec/containers");
-    for (const struct opr_obj *v = opr_json_first(list); other && v; v = opr_json_next(v)) {
-        spec = strcmp(opr_json_str(v, "/name", ""), other) == 0 ? v : spec;
-    }
-    char ptr[96];
-    const char *dot = strchr(resource, '.');
-    bool is_cpu = opr_str_ends(opr_str_of(resource), ".cpu");
-    if (!dot) {
-        return opr_error_set(reterr, OPR_E_INVALID, "unsupported resource \"%s\"", resource);
-    }
-    snprintf(ptr, sizeof ptr, "/resources/%.*s/%s", (int)(dot - resource), resource, dot + 1);
-    int64_t milli = 0, divisor = 1000;
-    if (opr_quantity_at(spec, ptr, &milli) != OPR_OK) {
-        const struct opr_agent_config *node = &e->pod->agent->config;
-        bool is_limit = opr_str_starts(opr_str_of(resource), "limits");
-        milli = !is_limit ? 0 : is_cpu ? node->cpu_milli : (int64_t)node->memory_bytes * 1000;
-    }
-    if (opr_quantity_at(ref, "/divisor", &divisor) != OPR_OK || divisor == 0) {
-        divisor = 1000;
-    }
-    put(e, name, opr_arena_printf(e->arena, "%lld", (long long)((milli + divisor - 1) / divisor)));
-    return OPR_OK;
-}
-
 static opr_status put_source(struct env *e, const char *name, const struct opr_obj *from,
                              struct opr_error *reterr)
 {
@@ -186,7 +154,11 @@ static opr_status put_source(struct env *e, const char *name, const struct opr_o
         return put_key(e, name, ref, true, reterr);
     }
     if ((ref = opr_json_at(from, "/resourceFieldRef"))) {
-        return put_resource(e, name, ref, reterr);
+        const char *text = opr__resource_text(e->pod, e->container->spec, ref, e->arena, reterr);
+        if (text) {
+            put(e, name, text);
+        }
+        return text ? OPR_OK : OPR_E_INVALID;
     }
     return opr_error_set(reterr, OPR_E_UNSUPPORTED, "unsupported source of the variable %s", name);
 }
@@ -224,18 +196,19 @@ static char *service_name(struct opr_arena *arena, const char *name, const char 
 /* {SVC}_SERVICE_HOST, _SERVICE_PORT and _SERVICE_PORT_{NAME}. */
 static void put_service(struct env *e, const struct opr_obj *service)
 {
-    const char *address = opr_json_str(service, "/spec/clusterIP", "");
     const char *name = opr_meta_name(service);
-    if (!*address || strcmp(address, "None") == 0) {
-        return;
-    }
-    put(e, service_name(e->arena, name, "_SERVICE_HOST"), address);
     bool is_first = true;
     const struct opr_obj *ports = opr_json_at(service, "/spec/ports");
     for (const struct opr_obj *v = opr_json_first(ports); v; v = opr_json_next(v)) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", (int)opr_json_int(v, "/port", 0));
+        char number[16], address[OPR__IP_MAX];
+        int port = 0;
+        if (!opr__proxy_reach(e->pod->agent, service, (int)opr_json_int(v, "/port", 0), address,
+                              &port)) {
+            return;
+        }
+        snprintf(number, sizeof number, "%d", port);
         if (is_first) {
+            put(e, service_name(e->arena, name, "_SERVICE_HOST"), address);
             put(e, service_name(e->arena, name, "_SERVICE_PORT"), number);
         }
         is_first = false;
@@ -268,12 +241,24 @@ static void put_services(struct env *e)
     }
 }
 
-opr_status opr__env_make(struct opr__pod *p, const struct opr__container *c, struct opr_caller *k,
-                         struct opr_arena *arena, char ***ret_env, struct opr_error *reterr)
+static void put_base(struct env *e, const char *const *base)
+{
+    const char *path = base ? NULL : getenv("PATH");
+    put(e, "PATH", path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    for (; base && *base; base++) {
+        const char *equals = strchr(*base, '=');
+        if (equals) {
+            put(e, opr_arena_dup(e->arena, opr_str_n(*base, (size_t)(equals - *base))), equals + 1);
+        }
+    }
+}
+
+opr_status opr__env_make(struct opr__pod *p, const struct opr__container *c,
+                         const char *const *base, struct opr_caller *k, struct opr_arena *arena,
+                         char ***ret_env, struct opr_error *reterr)
 {
     struct env e = {.pod = p, .container = c, .caller = k, .arena = arena};
-    const char *path = getenv("PATH");
-    put(&e, "PATH", path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    put_base(&e, base);
     put(&e, "HOSTNAME", p->name);
     put_services(&e);
     opr_status st = OPR_OK;

@@ -24,6 +24,23 @@ void opr__tree_remove(const char *path)
     }
 }
 
+opr_status opr__file_put(const char *path, struct opr_str data, unsigned mode,
+                         struct opr_error *reterr)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    bool is_ok = fd >= 0 && fchmod(fd, mode) == 0; /* past the umask */
+    for (size_t at = 0; is_ok && at < data.len;) {
+        ssize_t n = write(fd, data.ptr + at, data.len - at);
+        is_ok = n > 0;
+        at += is_ok ? (size_t)n : 0;
+    }
+    opr_status st = is_ok ? OPR_OK : opr_error_set(reterr, OPR_E_IO, "can not write %s: %m", path);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return st;
+}
+
 static bool is_inside(const char *path)
 {
     struct opr_str rest = opr_str_of(path), part;
@@ -100,15 +117,22 @@ static bool is_published(const struct opr__files *f, const char *dir)
     return is_same;
 }
 
-static opr_status write_one(const char *dir, const struct opr__file *file, struct opr_error *reterr)
+static opr_status write_one(const struct opr__files *f, const char *dir,
+                            const struct opr__file *file, struct opr_error *reterr)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", dir, file->path);
-    char *slash = strrchr(path, '/');
+    char *path = opr_xprintf("%s/%s", dir, file->path), *slash = strrchr(path, '/');
     *slash = 0;
-    OPR_TRY(opr_fs_mkdirs(path, 0755, reterr));
+    opr_status st = opr_fs_mkdirs(path, 0755, reterr);
     *slash = '/';
-    return opr_fs_write(path, file->data, file->mode, reterr);
+    if (st == OPR_OK) {
+        unsigned mode = f->gid > 0 ? file->mode | 0440 : file->mode;
+        st = opr_fs_write(path, file->data, mode, reterr);
+    }
+    if (st == OPR_OK && f->gid > 0 && chown(path, (uid_t)-1, (gid_t)f->gid) != 0) {
+        st = opr_error_set(reterr, OPR_E_IO, "can not give %s to a group: %m", path);
+    }
+    opr_free(path);
+    return st;
 }
 
 /* "a/b" is reached by the link "a" to "..data/a". */
@@ -152,7 +176,7 @@ opr_status opr__files_publish(const struct opr__files *f, const char *dir, struc
     snprintf(temporary, sizeof temporary, "%s/..new", dir);
     OPR_TRY(opr_fs_mkdirs(next, 0755, reterr));
     for (size_t i = 0; i < f->list.count; i++) {
-        OPR_TRY(write_one(next, f->list.items[i], reterr));
+        OPR_TRY(write_one(f, next, f->list.items[i], reterr));
     }
     ssize_t len = readlink(link, old, sizeof old - 1);
     (void)unlink(temporary);

@@ -22,6 +22,7 @@ struct opr__file {
 struct opr__files {
     struct opr_arena *arena; /* borrowed; of all that follows */
     struct opr_vec list;     /* of struct opr__file; the last one of a path counts */
+    int64_t gid;             /* fsGroup: may read all of them; 0: none */
 };
 
 /* Copies. OPR_E_INVALID: the path leaves the volume. */
@@ -30,6 +31,11 @@ OPR_NODISCARD opr_status opr__files_add(struct opr__files *f, const char *path, 
 /* Makes the folder hold exactly these; does nothing where it does. */
 OPR_NODISCARD opr_status opr__files_publish(const struct opr__files *f, const char *dir,
                                             struct opr_error *reterr);
+
+/* Writes a file anew with exactly this mode, not synced: for what a run needs as long as the
+ * machine is up. */
+OPR_NODISCARD opr_status opr__file_put(const char *path, struct opr_str data, unsigned mode,
+                                       struct opr_error *reterr);
 
 /* Removes a tree; a failure is logged and left to the next attempt. */
 void opr__tree_remove(const char *path);

@@ -20,7 +20,12 @@
 
 #define OPR__NEVER UINT64_MAX
 #define OPR__IP_MAX 46
-#define OPR__IMAGE "operon.local/host"
+#define OPR__IMAGE "operon.local/host" /* programs of the host */
+
+struct opr__dns;
+/* terminationMessagePath: its default, and its file in the folder of a run. */
+#define OPR__MESSAGE_PATH "/dev/termination-log"
+#define OPR__MESSAGE_FILE "termination-log"
 
 struct opr__net;
 struct opr__proxy;
@@ -35,11 +40,13 @@ struct opr_agent {
     struct opr_executor *workers; /* Pod work, log reading, rules */
     struct opr_executor *beat;    /* one thread: lease and node status never wait for Pods */
     struct opr__runtime *runtime; /* NULL: operon-shim was not found */
+    char *crun;                   /* owned: its path; NULL: not in PATH */
     struct opr__cgroups cgroups;  /* fixed after start */
     struct opr_vec shim_dirs;     /* of owned char * */
     bool has_namespaces;
     struct opr__net *net;         /* NULL: host network only */
     struct opr__proxy *proxy;     /* NULL: role off */
+    struct opr__dns *dns;         /* NULL: no Pod network */
     struct opr__metrics *metrics; /* NULL: role off */
     struct opr_server *server;
     struct opr_http_handler handler;
@@ -77,6 +84,15 @@ struct opr__health {
     char why[160];
 };
 
+/* A postStart or preStop handler that runs (hook.c). */
+struct opr__hook {
+    pid_t pid;              /* exec; 0: none */
+    int fd;                 /* httpGet; -1: none */
+    bool is_sent;           /* the request */
+    uint64_t sleep_till_ns; /* 0: none */
+    char why[160];          /* of a failure that is known at once; "" : none */
+};
+
 struct opr__container {
     char *name; /* owned */
     bool is_init, is_sidecar;
@@ -89,7 +105,10 @@ struct opr__container {
     uint64_t start_at_ns;            /* not before */
     uint64_t term_at_ns, kill_at_ns; /* stopping: SIGTERM, then SIGKILL; 0: not asked for */
     bool is_termed, is_killed;
-    pid_t hook_pid; /* preStop; 0: none */
+    bool is_starting, is_stopping; /* hook is postStart's, preStop's */
+    struct opr__hook hook;
+    char image_id[80]; /* of the run; "" before the first */
+    int stop_signal;   /* of the run's image; 0: SIGTERM */
     struct opr__health health;
 
     struct opr_io *watch; /* loop: end of the run */
@@ -118,7 +137,8 @@ struct opr__pod {
     struct opr_timer *timer;       /* loop */
     struct opr__probe_set *probes; /* loop */
 
-    struct opr_obj *work;                   /* ref: obj of this sync */
+    struct opr_obj *work;    /* ref: obj of this sync, or written where that is newer */
+    struct opr_obj *written; /* ref: the server's answer to our last status; NULL: none */
     bool work_gone, work_repeat, is_online; /* is_online: the API was reached once */
     bool is_loaded;                         /* state read from disk */
     bool is_forgotten;                      /* nothing is left of it: free it */
@@ -126,7 +146,9 @@ struct opr__pod {
     bool has_given_back; /* its address may be another Pod's by now */
     bool is_ending;      /* containers are told to stop for good */
     bool is_initialized;
-    bool is_expired; /* activeDeadlineSeconds have passed */
+    const char *end_reason; /* the node ends it for good ("Evicted"); NULL: it does not */
+    char end_message[256];
+    uint64_t scratch_at_ns; /* when sizes of volumes are looked at again */
     char ip[OPR__IP_MAX];
     int64_t started_ms;     /* status.startTime */
     uint64_t end_by_ns;     /* grace is over */
@@ -149,6 +171,9 @@ uint64_t opr__now_ns(const struct opr_agent *a);
 OPR_NODISCARD opr_status opr__node_register(struct opr_agent *a, struct opr_caller *k,
                                             struct opr_error *reterr);
 void opr__node_report(struct opr_agent *a, struct opr_caller *k);
+/* node_events.c. Beat thread. For what differs between two statuses; was NULL: the agent starts. */
+void opr__node_events(struct opr_agent *a, struct opr_caller *k, struct json_object *was,
+                      struct json_object *is);
 OPR_NODISCARD opr_status opr__lease_renew(struct opr_agent *a, struct opr_caller *k,
                                           struct opr_error *reterr);
 
@@ -183,25 +208,39 @@ void opr__container_wait(struct opr__container *c, const char *reason, const cha
 /* stop.c. Worker. Goes on with a stop: preStop, SIGTERM, SIGKILL. by_ns is the end of the grace. */
 void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t by_ns);
 
-/* env.c. Worker. Terminated array in the arena; OPR_E_NOT_FOUND names what is missing. */
+/* env.c. Worker. base: the image's own variables, NULL-terminated; NULL: the agent's PATH.
+ * Terminated array in the arena; OPR_E_NOT_FOUND names what is missing. */
 OPR_NODISCARD opr_status opr__env_make(struct opr__pod *p, const struct opr__container *c,
-                                       struct opr_caller *k, struct opr_arena *arena,
-                                       char ***ret_env, struct opr_error *reterr);
+                                       const char *const *base, struct opr_caller *k,
+                                       struct opr_arena *arena, char ***ret_env,
+                                       struct opr_error *reterr);
 
 /* volumes.c. Worker. */
 OPR_NODISCARD opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k,
                                            struct opr_error *reterr);
-/* Mounts of one container into ret_mounts (owned items of the arena). */
+/* volume_mounts.c. Mounts of one container into ret_mounts (owned items of the arena). */
 OPR_NODISCARD opr_status opr__volumes_mounts(struct opr__pod *p, const struct opr__container *c,
-                                             struct opr_arena *arena, struct opr_vec *ret_mounts,
-                                             struct opr_error *reterr);
+                                             char *const *env, struct opr_arena *arena,
+                                             struct opr_vec *ret_mounts, struct opr_error *reterr);
+
+/* fields.c. Worker. A resourceFieldRef ("limits.cpu" and its like) in units of its divisor, rounded
+ * up; absent limits are the node's. spec: the container, where it names none. NULL: reterr. */
+const char *opr__resource_text(const struct opr__pod *p, const struct opr_obj *spec,
+                               const struct opr_obj *ref, struct opr_arena *arena,
+                               struct opr_error *reterr);
 /* Text of metadata.*, spec.*, status.* of a fieldRef; NULL: not supported. */
 const char *opr__field_text(const struct opr__pod *p, struct opr_arena *arena, const char *path);
+
+/* status_conditions.c. Worker. Array, owned. */
+struct json_object *opr__status_conditions(const struct opr__pod *p, const char *phase);
 
 /* status.c. Worker. Owned. */
 struct json_object *opr__status_make(struct opr__pod *p);
 const char *opr__status_phase(const struct opr__pod *p);
-void opr__status_send(struct opr__pod *p, struct opr_caller *k);
+/* Writes the status, where it changed, onto the version that it was computed from. False: it is not
+ * there; a conflict is solved by the newer object that the watch brings, all else is tried again.
+ */
+bool opr__status_send(struct opr__pod *p, struct opr_caller *k);
 
 /* events.c. Worker. */
 void opr__event_add(struct opr__pod *p, const char *container, const char *type, const char *reason,

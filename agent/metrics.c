@@ -1,9 +1,7 @@
 #include "agent/metrics.h"
 
 #include "agent/metrics_internal.h"
-#include "agent/shim/layout.h"
 #include "core/base/alloc.h"
-#include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/base/str.h"
 
@@ -11,9 +9,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define PATH_SAMPLES "/apis/metrics.operon.local/v1/nodesamples"
 #define MS_NS 1000000ull
@@ -100,6 +96,17 @@ void opr__metrics_remove(struct opr__metrics *m, const struct opr__pod *p,
     pthread_mutex_unlock(&m->lock);
 }
 
+void opr__metrics_exclude(struct opr__metrics *m, int fd)
+{
+    if (m) {
+        pthread_mutex_lock(&m->lock);
+        if (m->bpf) {
+            opr_bpf_exclude(m->bpf, fd);
+        }
+        pthread_mutex_unlock(&m->lock);
+    }
+}
+
 /* -- the thread; the lock is held except where said -- */
 
 static void settle(struct opr__metrics *m)
@@ -123,56 +130,49 @@ static void settle(struct opr__metrics *m)
     pthread_cond_broadcast(&m->settled);
 }
 
-/* CPU time of the program and its waited-for children and its resident memory, where there are no
- * cgroups: fields 14 to 17 and 24 of proc(5)'s stat. */
-static uint64_t proc_usage(const char *run_dir, uint64_t *ret_memory_bytes)
-{
-    char path[PATH_MAX];
-    struct opr_buf text = {0};
-    uint64_t ticks = 0, pages = 0;
-    snprintf(path, sizeof path, "%s/" SHIM_FILE_APP_PID, run_dir);
-    if (opr_fs_read(path, 64, &text, NULL) == OPR_OK) {
-        snprintf(path, sizeof path, "/proc/%ld/stat", strtol(text.data, NULL, 10));
-        opr_buf_clear(&text);
-        const char *at =
-            opr_fs_read(path, 4096, &text, NULL) == OPR_OK ? strrchr(text.data, ')') : NULL;
-        for (int field = 3; at && field <= 24; field++) {
-            at = strchr(at + 1, ' ');
-            ticks += at && field >= 14 && field <= 17 ? strtoull(at + 1, NULL, 10) : 0;
-            pages = at && field == 24 ? strtoull(at + 1, NULL, 10) : 0;
-        }
-    }
-    opr_buf_fini(&text);
-    *ret_memory_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    return ticks * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
 static void take_bpf(struct opr__metrics *m, struct opr__target *t, struct opr__sample *s)
 {
-    struct opr_bpf_totals totals;
-    opr_bpf_read(m->bpf, t->slot, &totals);
+    struct opr_bpf_totals *totals = &t->totals;
+    opr_bpf_read(m->bpf, t->slot, totals);
     if (m->features & OPR_BPF_SCHED) {
-        s->cpu_ns = totals.cpu_ns;
-        s->run_delay_ns = totals.run_delay_ns;
+        t->cpu = t->run_delay = OPR__SOURCE_BPF;
+        s->cpu_ns = totals->cpu_ns;
+        s->run_delay_ns = totals->run_delay_ns;
     }
-    s->inflight = totals.inflight > 0 ? totals.inflight : 0;
-    s->http.arrivals = totals.arrivals;
-    s->http.completions = totals.completions;
-    s->http.sum_us = totals.latency_sum_us;
-    memcpy(s->http.buckets, totals.latency, sizeof s->http.buckets);
+    s->inflight = totals->inflight > 0 ? totals->inflight : 0;
+    s->http.arrivals = totals->arrivals;
+    s->http.completions = totals->completions;
+    s->http.sum_us = totals->latency_sum_us;
+    memcpy(s->http.buckets, totals->latency, sizeof s->http.buckets);
+}
+
+/* Without the probes. A task that has ended takes its wait with it: only growth counts. */
+static void take_usage(struct opr__metrics *m, struct opr__target *t, struct opr__sample *s)
+{
+    struct opr__usage u;
+    struct opr__source_place at = {.cgroups = &m->agent->cgroups,
+                                   .proc = "/proc",
+                                   .uid = t->uid,
+                                   .container = t->container,
+                                   .run_dir = t->run_dir,
+                                   .needs_delay = !t->has_slot || !(m->features & OPR_BPF_SCHED)};
+    opr__source_read(&at, &u);
+    t->memory_bytes = u.memory_bytes;
+    t->memory = u.memory;
+    t->cpu = u.cpu;
+    t->run_delay = u.run_delay;
+    t->delay_sum_ns += u.run_delay_ns > t->delay_seen_ns ? u.run_delay_ns - t->delay_seen_ns : 0;
+    t->delay_seen_ns = u.run_delay_ns;
+    s->cpu_ns = u.cpu_ns;
+    s->run_delay_ns = t->delay_sum_ns;
 }
 
 static void measure(struct opr__metrics *m, struct opr__target *t, bool with_memory)
 {
     struct opr__sample s = {.at_ns = opr_clock_mono_ns(opr_clock_system())};
     bool has_cpu = t->has_slot && (m->features & OPR_BPF_SCHED);
-    if (!has_cpu || with_memory) {
-        uint64_t memory = 0;
-        if (opr__cgroup_usage(&m->agent->cgroups, t->uid, t->container, &s.cpu_ns, &memory)) {
-            t->memory_bytes = memory;
-        } else {
-            s.cpu_ns = proc_usage(t->run_dir, &t->memory_bytes);
-        }
+    if (!has_cpu || with_memory || t->window.count == 0) {
+        take_usage(m, t, &s);
     }
     if (t->has_slot) {
         take_bpf(m, t, &s);
@@ -268,6 +268,7 @@ static void *run(void *arg)
                                                  : now + OPR__TICK_MS * MS_NS;
         wait_until(m, next);
     }
+    m->bpf = NULL;
     pthread_mutex_unlock(&m->lock);
     opr_bpf_close(bpf);
     return NULL;

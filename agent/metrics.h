@@ -15,6 +15,9 @@ void opr__metrics_add(struct opr__metrics *m, const struct opr__pod *p,
                       const struct opr__container *c);
 void opr__metrics_remove(struct opr__metrics *m, const struct opr__pod *p,
                          const struct opr__container *c);
+/* Any thread. Requests over the connection that the agent is about to make with this socket do not
+ * count for the container that answers them. m may be NULL. */
+void opr__metrics_exclude(struct opr__metrics *m, int fd);
 /* Any thread. Prometheus text of what was measured last. */
 void opr__metrics_text(struct opr__metrics *m, struct opr_buf *b);
 

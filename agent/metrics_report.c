@@ -1,4 +1,4 @@
-/* Reports of what was measured: the NodeSample for the API server, and Prometheus text. */
+/* What was measured, for the API server: the NodeSample. */
 #include "agent/metrics_internal.h"
 
 #include <math.h>
@@ -18,8 +18,7 @@ const char *opr__metrics_source(const struct opr__metrics *m)
                                             : "proc";
 }
 
-/* Number of targets from i on that are of one Pod. */
-static size_t pod_end(const struct opr__metrics *m, size_t i)
+size_t opr__metrics_pod_end(const struct opr__metrics *m, size_t i)
 {
     const struct opr__target *first = m->targets.items[i];
     size_t end = i + 1;
@@ -46,10 +45,10 @@ static bool moved(double now, double before, double step, double floor)
 
 bool opr__metrics_is_urgent(struct opr__metrics *m)
 {
-    for (size_t i = 0; i < m->targets.count; i = pod_end(m, i)) {
+    for (size_t i = 0; i < m->targets.count; i = opr__metrics_pod_end(m, i)) {
         const struct opr__target *t = m->targets.items[i];
         struct opr__rates r;
-        sum_pod(m, i, pod_end(m, i), &r);
+        sum_pod(m, i, opr__metrics_pod_end(m, i), &r);
         double p99 = opr__latency_quantile_ms(&r.http, 0.99);
         if (moved(p99, t->sent_p99_ms, LATENCY_STEP, LATENCY_FLOOR_MS) ||
             moved((double)r.cpu_nano, t->sent_cpu_nano, CPU_STEP, CPU_FLOOR_NANO)) {
@@ -82,7 +81,7 @@ static void add_pod(struct opr__metrics *m, struct opr_buf *b, size_t from, size
                    "{\"namespace\":\"%s\",\"name\":\"%s\",\"uid\":\"%s\",\"windowMs\":%llu,"
                    "\"containers\":[",
                    first->ns, first->pod, first->uid, (unsigned long long)(r.window_ns / MS_NS));
-    bool has_latency = false;
+    bool has_latency = false, has_delay = false;
     for (size_t i = from; i < to; i++) {
         const struct opr__target *t = m->targets.items[i];
         struct opr__rates own = {0};
@@ -91,9 +90,10 @@ static void add_pod(struct opr__metrics *m, struct opr_buf *b, size_t from, size
                        i > from ? "," : "", t->container, (unsigned long long)own.cpu_nano,
                        (unsigned long long)t->memory_bytes);
         has_latency = has_latency || (t->has_slot && (m->features & OPR_BPF_LATENCY));
+        has_delay = has_delay || t->run_delay != OPR__SOURCE_NONE;
     }
     opr_buf_add_char(b, ']');
-    if (m->features & OPR_BPF_SCHED) {
+    if (has_delay) {
         opr_buf_printf(b, ",\"runDelayRatio\":%.4f", opr__run_delay_ratio(&r));
     }
     if (has_latency) {
@@ -122,69 +122,10 @@ void opr__metrics_body(struct opr__metrics *m, struct opr_buf *b)
                    m->agent->config.node_name, now, opr__metrics_source(m),
                    (unsigned long long)node.cpu_nano, (unsigned long long)memory);
     for (size_t i = 0; i < m->targets.count;) {
-        size_t end = pod_end(m, i);
+        size_t end = opr__metrics_pod_end(m, i);
         opr_buf_add_text(b, i ? "," : "");
         add_pod(m, b, i, end);
         i = end;
     }
     opr_buf_add_text(b, "]}");
-}
-
-static void text_of(struct opr__metrics *m, struct opr_buf *b, const char *name, const char *help,
-                    bool is_memory)
-{
-    opr_buf_printf(b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-    for (size_t i = 0; i < m->targets.count; i++) {
-        const struct opr__target *t = m->targets.items[i];
-        struct opr__rates r = {0};
-        opr__window_rates(&t->window, &r);
-        opr_buf_printf(b, "%s{namespace=\"%s\",pod=\"%s\",container=\"%s\"} ", name, t->ns, t->pod,
-                       t->container);
-        if (is_memory) {
-            opr_buf_printf(b, "%llu\n", (unsigned long long)t->memory_bytes);
-        } else {
-            opr_buf_printf(b, "%.6f\n", (double)r.cpu_nano / 1e9);
-        }
-    }
-}
-
-static void text_of_http(struct opr__metrics *m, struct opr_buf *b)
-{
-    static const double quantiles[] = {0.5, 0.9, 0.99};
-    opr_buf_add_text(b, "# HELP operon_pod_http_latency_seconds Response latency over the last "
-                        "second, measured in the kernel.\n"
-                        "# TYPE operon_pod_http_latency_seconds summary\n");
-    for (size_t i = 0; i < m->targets.count; i = pod_end(m, i)) {
-        const struct opr__target *t = m->targets.items[i];
-        struct opr__rates r;
-        sum_pod(m, i, pod_end(m, i), &r);
-        for (size_t q = 0; q < 3; q++) {
-            opr_buf_printf(b,
-                           "operon_pod_http_latency_seconds{namespace=\"%s\",pod=\"%s\","
-                           "quantile=\"%g\"} %.6f\n",
-                           t->ns, t->pod, quantiles[q],
-                           opr__latency_quantile_ms(&r.http, quantiles[q]) / 1000);
-        }
-        opr_buf_printf(b,
-                       "operon_pod_http_latency_seconds_count{namespace=\"%s\",pod=\"%s\"} %llu\n",
-                       t->ns, t->pod, (unsigned long long)r.completions_total);
-    }
-}
-
-void opr__metrics_text(struct opr__metrics *m, struct opr_buf *b)
-{
-    pthread_mutex_lock(&m->lock);
-    text_of(m, b, "operon_container_cpu_usage_cores", "CPU used over the last second.", false);
-    text_of(m, b, "operon_container_memory_working_set_bytes", "Memory that can not be dropped.",
-            true);
-    if (m->features & OPR_BPF_LATENCY) {
-        text_of_http(m, b);
-    }
-    opr_buf_add_text(b, "# HELP operon_probe_loss_total Events that the kernel probes could not "
-                        "count.\n# TYPE operon_probe_loss_total counter\n");
-    for (size_t i = 0; i < OPR__LOSSES_MAX && m->loss_names[i]; i++) {
-        opr_buf_printf(b, "operon_probe_loss_total{cause=\"%s\"} %llu\n", m->loss_names[i],
-                       (unsigned long long)m->losses[i]);
-    }
-    pthread_mutex_unlock(&m->lock);
 }

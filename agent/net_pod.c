@@ -6,14 +6,17 @@
 #include "core/base/log.h"
 #include "core/base/str.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -181,6 +184,11 @@ void opr__net_free(struct opr_agent *a)
     }
 }
 
+uint32_t opr__net_gateway(const struct opr__net *n)
+{
+    return n->gateway;
+}
+
 static uint32_t take_place(struct opr__net *n, const char *wanted)
 {
     pthread_mutex_lock(&n->lock);
@@ -299,11 +307,46 @@ static opr_status note_address(struct opr__pod *p, struct opr_error *reterr)
     return opr_fs_write(path, opr_str_of(p->ip), 0600, reterr);
 }
 
+/* Interfaces that container programs make are no way to the host. */
+static bool is_container_link(const char *name)
+{
+    static const char *const starts[] = {"opr", "docker", "br-", "veth", "virbr", "cni", "flannel"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        if (strncmp(name, starts[i], strlen(starts[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void opr__net_host_address(char ret_address[OPR__IPV4_TEXT_MAX])
+{
+    struct ifaddrs *all = NULL;
+    bool is_found = false;
+    snprintf(ret_address, OPR__IPV4_TEXT_MAX, "127.0.0.1");
+    if (getifaddrs(&all) != 0) {
+        return;
+    }
+    for (struct ifaddrs *i = all; i && !is_found; i = i->ifa_next) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)i->ifa_addr;
+        if (!in || in->sin_family != AF_INET || !(i->ifa_flags & IFF_UP) ||
+            (i->ifa_flags & IFF_LOOPBACK) || is_container_link(i->ifa_name)) {
+            continue;
+        }
+        uint32_t address = ntohl(in->sin_addr.s_addr);
+        is_found = address >> 16 != 0xa9fe; /* link-local: no endpoint may have it */
+        if (is_found) {
+            opr__ipv4_format(address, ret_address);
+        }
+    }
+    freeifaddrs(all);
+}
+
 opr_status opr__net_pod_add(struct opr__pod *p, struct opr_error *reterr)
 {
     struct opr__net *n = p->agent->net;
     if (!n || opr_json_bool(p->work, "/spec/hostNetwork", false)) {
-        snprintf(p->ip, sizeof p->ip, "127.0.0.1");
+        opr__net_host_address(p->ip);
         return OPR_OK;
     }
     uint32_t place = take_place(n, p->ip);

@@ -1,4 +1,5 @@
 /* The Node object: made at the start, its status sent where it changed or after five minutes. */
+#include "agent/image.h"
 #include "agent/internal.h"
 
 #include "core/base/alloc.h"
@@ -15,6 +16,7 @@
 #define MS_NS 1000000ull
 enum { REPORT_MS = 300000 };   /* nodeStatusReportFrequency */
 enum { MEMORY_LOW_MIB = 100 }; /* kubelet's memory.available eviction signal */
+enum { PIDS_LOW_PERCENT = 5, IMAGES_MAX = 50 };
 enum { DISK_LOW_PERCENT = 3 }; /* less than the kubelet's 10: the disk is not ours alone */
 
 static const char *arch_of(const struct utsname *u)
@@ -34,6 +36,30 @@ static uint64_t available_mib(void)
     }
     opr_buf_fini(&text);
     return kib / 1024;
+}
+
+static uint64_t number_in(const char *path)
+{
+    struct opr_buf text = {0};
+    uint64_t number =
+        opr_fs_read(path, 256, &text, NULL) == OPR_OK ? strtoull(text.data, NULL, 10) : UINT64_MAX;
+    opr_buf_fini(&text);
+    return number;
+}
+
+/* Threads there are against those that may be: /proc/loadavg's fourth field is "running/all". */
+static bool are_pids_low(void)
+{
+    struct opr_buf text = {0};
+    uint64_t all = 0, max = number_in("/proc/sys/kernel/pid_max");
+    uint64_t threads = number_in("/proc/sys/kernel/threads-max");
+    max = threads < max ? threads : max;
+    if (opr_fs_read("/proc/loadavg", 256, &text, NULL) == OPR_OK) {
+        const char *slash = strchr(text.data, '/');
+        all = slash ? strtoull(slash + 1, NULL, 10) : 0;
+    }
+    opr_buf_fini(&text);
+    return max != UINT64_MAX && all > max - max * PIDS_LOW_PERCENT / 100;
 }
 
 static void put_resources(struct opr_agent *a, struct json_object *status, const char *name)
@@ -95,8 +121,11 @@ static void put_conditions(struct opr_agent *a, struct json_object *status)
     put_condition(a, list, "DiskPressure", is_full,
                   is_full ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
                   is_full ? "kubelet has disk pressure" : "kubelet has no disk pressure");
-    put_condition(a, list, "PIDPressure", false, "KubeletHasSufficientPID",
-                  "kubelet has sufficient PID available");
+    bool no_pids = are_pids_low();
+    put_condition(a, list, "PIDPressure", no_pids,
+                  no_pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
+                  no_pids ? "kubelet has insufficient PID available"
+                          : "kubelet has sufficient PID available");
     if (!(a->config.roles & OPR_AGENT_PODS) || a->runtime) {
         put_condition(a, list, "Ready", true, "KubeletReady", "kubelet is posting ready status");
     } else {
@@ -118,6 +147,46 @@ static void put_text_of(struct json_object *info, const char *name, const char *
     opr_buf_fini(&text);
 }
 
+/* PRETTY_NAME of os-release(5). */
+static void put_os(struct json_object *info)
+{
+    struct opr_buf text = {0};
+    struct opr_str rest, line, name = OPR_STR("Linux");
+    bool is_read = opr_fs_read("/etc/os-release", 64 * 1024, &text, NULL) == OPR_OK;
+    rest = is_read ? opr_buf_str(&text) : (struct opr_str){0};
+    while (opr_str_next(&rest, '\n', &line)) {
+        if (opr_str_starts(line, "PRETTY_NAME=\"") && opr_str_ends(line, "\"")) {
+            name = opr_str_n(line.ptr + 13, line.len - 14);
+        }
+    }
+    json_object_object_add(info, "osImage", json_object_new_string_len(name.ptr, (int)name.len));
+    opr_buf_fini(&text);
+}
+
+static void put_image(struct json_object *list, const char *name, int64_t size)
+{
+    struct json_object *item = json_object_new_object(), *names = json_object_new_array();
+    json_object_array_add(names, json_object_new_string(name));
+    json_object_object_add(item, "names", names);
+    opr_doc_put_int(item, "/sizeBytes", size);
+    json_object_array_add(list, item);
+}
+
+static void put_images(struct opr_agent *a, struct json_object *status)
+{
+    struct json_object *list = json_object_new_array(), *images = NULL;
+    put_image(list, OPR__IMAGE, 0);
+    if (opr_images_list(a->config.images_dir, &images, NULL) == OPR_OK) {
+        size_t n = json_object_array_length(images);
+        for (size_t i = 0; i < n && i < IMAGES_MAX - 1; i++) {
+            struct json_object *image = json_object_array_get_idx(images, i);
+            put_image(list, opr_doc_str(image, "/name", ""), opr_doc_int(image, "/size", 0));
+        }
+        json_object_put(images);
+    }
+    json_object_object_add(status, "images", list);
+}
+
 static void put_info(struct json_object *status, const struct utsname *u)
 {
     struct json_object *info = json_object_new_object();
@@ -125,7 +194,7 @@ static void put_info(struct json_object *status, const struct utsname *u)
     put_text_of(info, "systemUUID", "/sys/class/dmi/id/product_uuid");
     put_text_of(info, "bootID", "/proc/sys/kernel/random/boot_id");
     opr_doc_put_str(info, "/kernelVersion", u->release);
-    opr_doc_put_str(info, "/osImage", "Linux");
+    put_os(info);
     opr_doc_put_str(info, "/containerRuntimeVersion", "operon-shim://" OPR_VERSION);
     opr_doc_put_str(info, "/kubeletVersion", "v1.36.0-operon-" OPR_VERSION);
     opr_doc_put_str(info, "/kubeProxyVersion", "");
@@ -153,10 +222,13 @@ static struct json_object *make_status(struct opr_agent *a)
     put_conditions(a, status);
     struct json_object *addresses = json_object_new_array();
     put_address(addresses, "InternalIP", "127.0.0.1");
-    put_address(addresses, "Hostname", a->config.node_name);
+    if (strcmp(u.nodename, a->config.node_name) == 0) { /* else nobody could look it up */
+        put_address(addresses, "Hostname", a->config.node_name);
+    }
     json_object_object_add(status, "addresses", addresses);
     opr_doc_put_int(status, "/daemonEndpoints/kubeletEndpoint/Port", a->port);
     put_info(status, &u);
+    put_images(a, status);
     return status;
 }
 
@@ -183,6 +255,7 @@ static opr_status send_status(struct opr_agent *a, struct opr_caller *k, struct 
     opr_status st = opr_call(k, "PATCH", path, "application/strategic-merge-patch+json",
                              opr_buf_str(&text), NULL, reterr);
     if (st == OPR_OK) {
+        opr__node_events(a, k, a->node_sent, status);
         json_object_put(a->node_sent);
         a->node_sent = json_object_get(status);
         a->node_sent_ns = opr__now_ns(a);
@@ -259,17 +332,43 @@ opr_status opr__node_register(struct opr_agent *a, struct opr_caller *k, struct 
     return st;
 }
 
+/* True where the server's conditions are still those that we sent: the node-lifecycle controller
+ * makes them Unknown when the lease is late, and only we make them good again. */
+static bool is_believed(struct opr_agent *a, const struct opr_obj *node)
+{
+    struct json_object *sent = opr_doc_at(a->node_sent, "/conditions");
+    const struct opr_obj *list = opr_json_at(node, "/status/conditions");
+    for (size_t i = 0; sent && i < json_object_array_length(sent); i++) {
+        struct json_object *ours = json_object_array_get_idx(sent, i);
+        bool is_same = false;
+        for (const struct opr_obj *c = opr_json_first(list); c; c = opr_json_next(c)) {
+            is_same =
+                is_same ||
+                (strcmp(opr_json_str(c, "/type", ""), opr_doc_str(ours, "/type", "")) == 0 &&
+                 strcmp(opr_json_str(c, "/status", ""), opr_doc_str(ours, "/status", "")) == 0);
+        }
+        if (!is_same) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void opr__node_report(struct opr_agent *a, struct opr_caller *k)
 {
+    struct opr_error err = {0};
+    struct opr_obj *node = NULL;
     struct json_object *status = make_status(a);
     bool is_old = opr__now_ns(a) - a->node_sent_ns >= REPORT_MS * MS_NS;
     bool is_same = a->node_sent && opr_doc_equal(a->node_sent, status);
     json_object_put(status);
-    if (is_same && !is_old) {
-        return;
+    char *path = opr_xprintf("/api/v1/nodes/%s", a->config.node_name);
+    opr_status st = opr_call(k, "GET", path, NULL, (struct opr_str){0}, &node, &err);
+    opr_free(path);
+    if (st == OPR_OK && (!is_same || is_old || !is_believed(a, node))) {
+        st = send_status(a, k, &err);
     }
-    struct opr_error err = {0};
-    opr_status st = send_status(a, k, &err);
+    opr_json_unref(node);
     if (st == OPR_E_NOT_FOUND) {
         opr_log(OPR_LOG_WARN, "agent", "the node object is gone, registering again", NULL);
         st = opr__node_register(a, k, &err);

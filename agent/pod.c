@@ -1,9 +1,12 @@
 /* One Pod brought to what its object asks for: level against level, any number of times. */
 #include "agent/internal.h"
 
+#include "agent/backoff.h"
 #include "agent/files.h"
+#include "agent/hook.h"
 #include "agent/metrics.h"
 #include "agent/net.h"
+#include "agent/scratch.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
 #include "core/base/str.h"
@@ -11,10 +14,8 @@
 #include <limits.h>
 #include <stdio.h>
 
-/* The kubelet's restart back-off: at once, then 10 s doubling to 300 s; forgotten after twice as
- * long a run (kubernetes pkg/kubelet, MaxContainerBackOff). */
-enum { BACKOFF_FIRST_MS = 10000, BACKOFF_MAX_MS = 300000, BACKOFF_RESET_MS = 600000 };
-enum { RETRY_MS = 2000, IMAGE_RETRY_MS = 10000, VOLUME_REFRESH_MS = 60000 };
+/* Contents of volumes are looked at with every third comparison: once a minute, as a kubelet's. */
+enum { RETRY_MS = 2000, VOLUME_REFRESH_PERIODS = 3 };
 #define MS_NS 1000000ull
 
 void opr__pod_wake(struct opr__pod *p, uint64_t at_ns)
@@ -50,9 +51,7 @@ static uint64_t restart_at(struct opr__pod *p, struct opr__container *c)
     if (c->start_at_ns) {
         return c->start_at_ns;
     }
-    if (c->run.finished_ms - c->run.started_ms >= BACKOFF_RESET_MS) {
-        c->backoff_ms = 0;
-    }
+    c->backoff_ms = opr__backoff_after_run(c->backoff_ms, c->run.finished_ms - c->run.started_ms);
     int64_t since = opr_clock_wall_ms(p->agent->clock) - c->run.finished_ms;
     uint64_t left = since >= 0 && since < c->backoff_ms ? c->backoff_ms - (uint64_t)since : 0;
     c->start_at_ns = opr__now_ns(p->agent) + left * MS_NS;
@@ -67,31 +66,40 @@ static uint64_t restart_at(struct opr__pod *p, struct opr__container *c)
     return c->start_at_ns;
 }
 
-static void next_backoff(struct opr__container *c)
-{
-    uint32_t next = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_FIRST_MS;
-    c->backoff_ms = next > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : next;
-}
-
 static void start(struct opr__pod *p, struct opr__container *c, struct opr_caller *k)
 {
     bool is_again = is_over(&c->run);
     opr__container_start(p, c, k);
-    if (c->run.phase == OPR__RUN_NONE || strncmp(c->reason, "ErrImage", 8) == 0 ||
-        strncmp(c->reason, "ImagePull", 9) == 0 || strncmp(c->reason, "Create", 6) == 0) {
-        bool is_image = strstr(c->reason, "Image") != NULL;
-        c->start_at_ns = after_ms(p, is_image ? IMAGE_RETRY_MS : RETRY_MS);
+    if (c->run.phase == OPR__RUN_NONE || c->reason[0]) {
+        c->start_at_ns = after_ms(p, RETRY_MS);
         opr__pod_wake(p, c->start_at_ns);
         return;
     }
     c->start_at_ns = 0;
     if (is_again) {
         p->agent->restarts++;
-        next_backoff(c);
+        c->backoff_ms = opr__backoff_next(c->backoff_ms);
     }
-    if (c->run.phase != OPR__RUN_RUNNING) {
+    if (c->run.phase != OPR__RUN_RUNNING || c->is_starting) {
         opr__pod_wake(p, opr__now_ns(p->agent));
     }
+}
+
+/* postStart goes on beside the program; where it fails the container is ended. */
+static void drive_post_start(struct opr__pod *p, struct opr__container *c)
+{
+    enum opr__hook_state state = opr__hook_poll(p, c);
+    if (state == OPR__HOOK_RUNS) {
+        return;
+    }
+    c->is_starting = false;
+    if (state == OPR__HOOK_FAILED) {
+        opr__event_add(p, c->name, "Warning", "FailedPostStartHook", "PostStartHook failed: %s",
+                       c->hook.why);
+        opr__event_add(p, c->name, "Normal", "Killing", "FailedPostStartHook");
+        c->term_at_ns = opr__now_ns(p->agent);
+    }
+    opr__hook_end(c);
 }
 
 /* Brings one container to running. True: it runs, or has ended as it should. */
@@ -99,6 +107,9 @@ static bool drive(struct opr__pod *p, struct opr__container *c, struct opr_calle
 {
     uint64_t now = opr__now_ns(p->agent);
     if (c->run.phase == OPR__RUN_RUNNING) {
+        if (c->is_starting) {
+            drive_post_start(p, c);
+        }
         if (c->health.attempt == c->attempt && c->health.is_failed && !c->term_at_ns) {
             opr__event_add(p, c->name, "Normal", "Killing",
                            "Container %s failed %s, will be restarted", c->name, c->health.why);
@@ -182,7 +193,8 @@ static bool prepare(struct opr__pod *p, struct opr_caller *k)
     if (!what && (!p->has_volumes || is_due)) {
         if (opr__volumes_make(p, k, &err) == OPR_OK) {
             p->has_volumes = true;
-            p->volumes_at_ns = after_ms(p, VOLUME_REFRESH_MS);
+            p->volumes_at_ns =
+                after_ms(p, p->agent->config.sync_period_ms * VOLUME_REFRESH_PERIODS);
         } else if (!p->has_volumes) {
             what = "FailedMount";
         }
@@ -215,14 +227,30 @@ static bool is_past_deadline(struct opr__pod *p)
     return seconds > 0 && left_ms <= 0;
 }
 
+/* Why the node ends the Pod for good: its deadline, or a volume that grew too large. */
+static bool is_ended_by_node(struct opr__pod *p)
+{
+    if (p->end_reason) {
+        return true;
+    }
+    if (is_past_deadline(p)) {
+        p->end_reason = "DeadlineExceeded";
+        snprintf(p->end_message, sizeof p->end_message,
+                 "Pod was active on the node longer than the specified deadline");
+        opr__event_add(p, NULL, "Normal", p->end_reason, "%s", p->end_message);
+    } else if (opr__now_ns(p->agent) >= p->scratch_at_ns) {
+        p->scratch_at_ns = after_ms(p, p->agent->config.sync_period_ms);
+        if (opr__scratch_is_over(p, p->end_message, sizeof p->end_message)) {
+            p->end_reason = "Evicted";
+            opr__event_add(p, NULL, "Warning", p->end_reason, "%s", p->end_message);
+        }
+    }
+    return p->end_reason != NULL;
+}
+
 static void run_pod(struct opr__pod *p, struct opr_caller *k)
 {
-    if (p->is_expired || is_past_deadline(p)) {
-        if (!p->is_expired) {
-            opr__event_add(p, NULL, "Normal", "DeadlineExceeded",
-                           "Pod was active on the node longer than the specified deadline");
-        }
-        p->is_expired = true;
+    if (is_ended_by_node(p)) {
         end_containers(p);
         return;
     }
@@ -338,15 +366,16 @@ static void end_pod(struct opr__pod *p, struct opr_caller *k)
             opr__pod_wake(p, after_ms(p, RETRY_MS));
             return;
         }
-        opr__status_send(p, k);
+        bool is_told = opr__status_send(p, k); /* how it ended is known before it goes */
         opr__events_send(p, k);
         /* With a finalizer it stays; its end comes by watch. */
-        if (!delete_object(p, k)) {
+        if (!is_told || !delete_object(p, k)) {
             opr__pod_wake(p, after_ms(p, RETRY_MS));
             return;
         }
     }
     if (p->work_gone || opr_json_len(opr_json_at(p->work, "/metadata/finalizers")) == 0) {
+        opr__scratch_release(p->dir);
         opr__tree_remove(p->dir);
         p->is_forgotten = true;
     }
@@ -359,10 +388,23 @@ static bool is_final(const struct opr__pod *p)
     return strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0;
 }
 
+/* The watch may be behind our own write: that is what the server had then. */
+static void use_newest(struct opr__pod *p)
+{
+    if (p->written && opr_meta_rv(p->written) > opr_meta_rv(p->work)) {
+        opr_json_unref(p->work);
+        p->work = opr_json_ref(p->written);
+    } else {
+        opr_json_unref(p->written);
+        p->written = NULL;
+    }
+}
+
 void opr__pod_sync(struct opr__pod *p)
 {
     struct opr_agent *a = p->agent;
     p->wake_ns = OPR__NEVER;
+    use_newest(p);
     if (!p->is_loaded) {
         opr__pod_load(p);
     }
@@ -382,7 +424,7 @@ void opr__pod_sync(struct opr__pod *p)
         run_pod(p, k);
     }
     if (p->is_online && !p->work_gone && !p->is_forgotten && !is_final(p)) {
-        opr__status_send(p, k);
+        (void)opr__status_send(p, k);
         opr__events_send(p, k);
     }
     opr__caller_give(a, k);

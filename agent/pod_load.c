@@ -1,6 +1,9 @@
 /* A Pod's record: from its object and from what its folder tells of earlier runs; and its end. */
 #include "agent/internal.h"
 
+#include "agent/backoff.h"
+#include "agent/hook.h"
+#include "agent/image_use.h"
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
 #include "core/base/log.h"
@@ -53,7 +56,7 @@ static void load_container(struct opr__pod *p, const struct opr_obj *spec, bool 
     c->name = opr_xstrdup(opr_json_str(spec, "/name", ""));
     c->is_init = is_init;
     c->is_sidecar = is_init && strcmp(opr_json_str(spec, "/restartPolicy", ""), "Always") == 0;
-    c->watch_fd = -1;
+    c->watch_fd = c->hook.fd = -1;
     opr_vec_push(&p->containers, c);
     if (!p->agent->runtime || !last_attempt(p, c, &c->attempt)) {
         return;
@@ -65,8 +68,9 @@ static void load_container(struct opr__pod *p, const struct opr_obj *spec, bool 
     }
     if (c->attempt > 0) {
         look(p, c, c->attempt - 1, &c->last);
-        c->backoff_ms = 10000;
+        c->backoff_ms = opr__backoff_next(0);
     }
+    opr__image_recall(p, c);
     if (c->run.phase == OPR__RUN_RUNNING) {
         opr_log(OPR_LOG_INFO, "agent", "adopted a container", "pod=%s/%s container=%s pid=%d",
                 p->ns, p->name, c->name, (int)c->run.pid);
@@ -127,6 +131,7 @@ void opr__pod_load(struct opr__pod *p)
 
 static void container_free(struct opr__container *c)
 {
+    opr__hook_end(c);
     opr_free(c->name);
     opr_free(c);
 }
@@ -142,6 +147,7 @@ void opr__pod_free(struct opr__pod *p)
     json_object_put(p->sent);
     opr_json_unref(p->obj);
     opr_json_unref(p->work);
+    opr_json_unref(p->written);
     opr_free(p->uid);
     opr_free(p->ns);
     opr_free(p->name);

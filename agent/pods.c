@@ -1,5 +1,7 @@
 /* The Pods of this node on the loop: who learns of what, and when a Pod's work runs. */
+#include "agent/files.h"
 #include "agent/internal.h"
+#include "agent/scratch.h"
 
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
@@ -172,6 +174,14 @@ static void on_pod(void *arg, const struct opr_obj *was, const struct opr_obj *i
     opr__pod_poke(p);
 }
 
+static void remove_orphan(const char *folder, const char *name)
+{
+    char *dir = opr_xprintf("%s/%s", folder, name);
+    opr__scratch_release(dir);
+    opr__tree_remove(dir);
+    opr_free(dir);
+}
+
 /* Each Pod that left its object in our folder. It is taken for wanted until the API has answered.
  */
 void opr__pods_adopt(struct opr_agent *a)
@@ -187,6 +197,8 @@ void opr__pods_adopt(struct opr_agent *a)
             opr_json_parse(opr_buf_str(&text), &obj, NULL) == OPR_OK &&
             strcmp(opr_meta_uid(obj), e->d_name) == 0 && !opr__pod_find(a, e->d_name)) {
             opr__pod_poke(pod_new(a, obj));
+        } else if (e->d_name[0] != '.' && !opr_fs_exists(path)) {
+            remove_orphan(folder, e->d_name); /* cut off before it was noted: nothing ran */
         }
         opr_json_unref(obj);
         opr_buf_fini(&text);

@@ -1,5 +1,7 @@
 #include "agent/probe_check.h"
 
+#include "agent/metrics.h"
+#include "agent/probe_grpc.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 #include "core/net/client.h"
@@ -28,6 +30,7 @@ struct opr__check {
     int out_fd; /* of the program */
     pid_t pid;
     struct opr_buf request; /* HTTP; empty: a connection is enough */
+    struct opr__grpc *grpc; /* owned; NULL: none */
     char answer[ANSWER_MAX];
     size_t answer_len;
     bool is_finished, is_success, is_connected;
@@ -60,6 +63,7 @@ static void check_free(struct opr__check *c)
     close_fds(c);
     opr_timer_free(c->timer);
     opr_buf_fini(&c->request);
+    opr__grpc_free(c->grpc);
     opr_free(c->url);
     opr_free(c->path);
     opr_free(c);
@@ -129,6 +133,15 @@ static void read_answer(struct opr__check *c)
     }
 }
 
+static void step_grpc(struct opr__check *c)
+{
+    char text[200];
+    bool is_healthy;
+    if (opr__grpc_step(c->grpc, c->fd, &is_healthy, text, sizeof text)) {
+        finish(c, is_healthy, "%s", text);
+    }
+}
+
 static void on_connected(struct opr__check *c)
 {
     int err = 0;
@@ -136,6 +149,10 @@ static void on_connected(struct opr__check *c)
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
     if (err) {
         finish(c, false, "connect: %s", strerror(err));
+    } else if (c->grpc) {
+        c->is_connected = true;
+        opr_io_set(c->io, OPR_IO_READ);
+        step_grpc(c);
     } else if (c->request.len == 0) {
         finish(c, true, "connected");
     } else if (send(c->fd, c->request.data, c->request.len, MSG_NOSIGNAL) !=
@@ -151,7 +168,9 @@ static void on_socket(void *arg, int events)
 {
     struct opr__check *c = arg;
     (void)events;
-    if (c->is_connected) {
+    if (c->is_connected && c->grpc) {
+        step_grpc(c);
+    } else if (c->is_connected) {
         read_answer(c);
     } else {
         on_connected(c);
@@ -166,6 +185,7 @@ static void connect_to(struct opr__check *c, const char *address, int port)
         return;
     }
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    opr__metrics_exclude(c->agent->metrics, c->fd);
     if (c->fd < 0 ||
         (connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS)) {
         finish(c, false, "connect to %s:%d: %s", address, port, strerror(errno));
@@ -174,8 +194,7 @@ static void connect_to(struct opr__check *c, const char *address, int port)
     c->io = opr_io_new(c->agent->loop, c->fd, OPR_IO_WRITE, on_socket, c);
 }
 
-/* A number, or the name of one of the container's ports; 0: neither. */
-static int port_of(const struct opr_obj *ports, const struct opr_obj *action)
+int opr__action_port(const struct opr_obj *ports, const struct opr_obj *action)
 {
     const char *name = opr_json_str(action, "/port", NULL);
     int64_t number = 0;
@@ -190,11 +209,10 @@ static int port_of(const struct opr_obj *ports, const struct opr_obj *action)
     return opr_str_to_i64(opr_str_of(name), &number) == OPR_OK ? (int)number : 0;
 }
 
-static void make_request(struct opr__check *c, const struct opr_obj *action, const char *address,
-                         int port)
+void opr__probe_request(struct opr_buf *b, const struct opr_obj *action, const char *address,
+                        int port)
 {
     const char *path = opr_json_str(action, "/path", "/");
-    struct opr_buf *b = &c->request;
     bool has_host = false;
     opr_buf_printf(b, "GET %s%s HTTP/1.1\r\n", path[0] == '/' ? "" : "/", path);
     const struct opr_obj *headers = opr_json_at(action, "/httpHeaders");
@@ -223,10 +241,16 @@ static void on_https_done(void *arg)
     }
 }
 
+static void exclude_socket(void *arg, int fd)
+{
+    opr__metrics_exclude(((struct opr_agent *)arg)->metrics, fd);
+}
+
 static void run_https(void *arg)
 {
     struct opr__check *c = arg;
-    struct opr_endpoint_config config = {.url = c->url, .is_insecure = true};
+    struct opr_endpoint_config config = {
+        .url = c->url, .is_insecure = true, .on_socket = exclude_socket, .on_socket_arg = c->agent};
     struct opr_endpoint *endpoint = NULL;
     struct opr_client_response res = {0};
     struct opr_error err = {0};
@@ -256,7 +280,7 @@ static void start_http(struct opr__check *c, const struct opr__check_target *t,
                        const struct opr_obj *action)
 {
     const char *address = opr_json_str(action, "/host", t->address);
-    int port = port_of(t->ports, action);
+    int port = opr__action_port(t->ports, action);
     if (strcmp(opr_json_str(action, "/scheme", "HTTP"), "HTTPS") == 0) {
         c->url = opr_xprintf("https://%s:%d", address, port);
         c->path = opr_xstrdup(opr_json_str(action, "/path", "/"));
@@ -265,7 +289,7 @@ static void start_http(struct opr__check *c, const struct opr__check_target *t,
         opr_executor_run(c->agent->workers, run_https, c);
         return;
     }
-    make_request(c, action, address, port);
+    opr__probe_request(&c->request, action, address, port);
     connect_to(c, address, port);
 }
 
@@ -326,7 +350,16 @@ struct opr__check *opr__check_start(const struct opr__check_target *t, opr__chec
     if ((action = opr_json_at(t->probe, "/httpGet"))) {
         start_http(c, t, action);
     } else if ((action = opr_json_at(t->probe, "/tcpSocket"))) {
-        connect_to(c, opr_json_str(action, "/host", t->address), port_of(t->ports, action));
+        connect_to(c, opr_json_str(action, "/host", t->address),
+                   opr__action_port(t->ports, action));
+    } else if ((action = opr_json_at(t->probe, "/grpc"))) {
+        int port = (int)opr_json_int(action, "/port", 0);
+        c->grpc = opr__grpc_new(t->address, port, opr_json_str(action, "/service", ""));
+        if (c->grpc) {
+            connect_to(c, t->address, port);
+        } else {
+            finish(c, false, "the service's name is too long");
+        }
     } else if ((action = opr_json_at(t->probe, "/exec"))) {
         start_exec(c, t, action);
     } else {

@@ -298,7 +298,7 @@ void opr__probes_update(struct opr__pod *p)
     drop_old(p->probes);
     for (size_t i = 0; i < p->containers.count && !p->is_ending; i++) {
         struct opr__container *c = p->containers.items[i];
-        if (c->run.phase == OPR__RUN_RUNNING) {
+        if (c->run.phase == OPR__RUN_RUNNING && !c->is_starting) {
             begin(p->probes, c);
         }
     }

@@ -1,5 +1,9 @@
 #include "agent/proxy.h"
 
+#include "agent/balancer.h"
+#include "agent/netlink.h"
+#include "agent/proxy_endpoints.h"
+#include "agent/proxy_flows.h"
 #include "agent/proxy_rules.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
@@ -7,18 +11,24 @@
 
 #include <nftables/libnftables.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 /* Changes of this time become one transaction: a rollout touches several objects at once. */
 enum { COALESCE_MS = 20, RETRY_MS = 2000 };
 
 struct opr__proxy {
     struct opr_agent *agent;
+    struct opr__balancer *balancer;    /* owned; NULL: nftables */
+    char api_host[OPR__IPV4_TEXT_MAX]; /* "": not known, or no IPv4 address */
+    unsigned api_port;
+    struct opr_obj *api_slice; /* owned; of the API server where it has no other; NULL: none */
     struct opr_timer *timer, *check_timer;
     bool is_busy, is_dirty, is_stopped; /* loop */
     bool must_check;                    /* loop; a worker while is_busy */
     bool has_failed;                    /* worker: the failure was said */
     uint64_t written_hash;              /* worker; of the text that the kernel has; 0: none */
+    bool has_udp;                       /* worker; a Service has had a UDP port */
+    uint64_t hostports_hash;            /* worker; the same of the node's own table */
 };
 
 opr_status opr__nft_run(const char *text, struct opr_error *reterr)
@@ -38,19 +48,67 @@ opr_status opr__nft_run(const char *text, struct opr_error *reterr)
     return st;
 }
 
+/* All Services and EndpointSlices, in the arena. */
+struct view {
+    const struct opr_obj *const *services, *const *slices;
+    uint32_t n_services, n_slices;
+};
+
+static bool take_view(struct opr__proxy *p, struct opr_arena *arena, struct view *v)
+{
+    struct opr_agent *a = p->agent;
+    if (opr_informer_list(a->services_informer, arena, NULL, NULL, NULL, &v->services,
+                          &v->n_services) != OPR_OK ||
+        opr_informer_list(a->slices_informer, arena, NULL, NULL, NULL, &v->slices, &v->n_slices) !=
+            OPR_OK) {
+        return false;
+    }
+    bool has_api = !p->api_slice;
+    for (uint32_t i = 0; i < v->n_slices && !has_api; i++) {
+        has_api = opr__endpoints_slice_is_of(v->slices[i], "default", "kubernetes");
+    }
+    if (!has_api) {
+        const struct opr_obj **all = opr_arena_alloc(arena, (v->n_slices + 1) * sizeof(void *));
+        memcpy(all, v->slices, v->n_slices * sizeof(void *));
+        all[v->n_slices++] = p->api_slice;
+        v->slices = all;
+    }
+    return true;
+}
+
 static void make_text(struct opr__proxy *p, struct opr_buf *text)
 {
     struct opr_agent *a = p->agent;
     struct opr_arena *arena = opr_arena_new();
-    const struct opr_obj *const *services = NULL, *const *slices = NULL;
-    uint32_t n_services = 0, n_slices = 0;
-    if (opr_informer_list(a->services_informer, arena, NULL, NULL, NULL, &services, &n_services) ==
-            OPR_OK &&
-        opr_informer_list(a->slices_informer, arena, NULL, NULL, NULL, &slices, &n_slices) ==
-            OPR_OK) {
-        opr__proxy_rules(text, a->config.service_cidr, a->config.cluster_cidr, services, n_services,
-                         slices, n_slices);
+    struct view v = {0};
+    if (take_view(p, arena, &v)) {
+        uint32_t unused;
+        struct opr__proxy_ranges ranges = {.service_cidr = a->config.service_cidr,
+                                           .cluster_cidr = a->config.cluster_cidr};
+        if (a->config.pod_cidr) {
+            (void)opr__cidr_parse(a->config.pod_cidr, &unused, &ranges.node_prefix);
+        }
+        opr__proxy_rules(text, &ranges, v.services, v.n_services, v.slices, v.n_slices);
     }
+    opr_arena_free(arena);
+}
+
+static void set_balancer(struct opr__proxy *p)
+{
+    struct opr_agent *a = p->agent;
+    struct opr_arena *arena = opr_arena_new();
+    struct opr_vec list = {0};
+    struct view v = {0};
+    if (take_view(p, arena, &v)) {
+        opr__balancer_rules(v.services, v.n_services, v.slices, v.n_slices, a->config.node_name,
+                            arena, &list);
+        struct opr__balancer_rule *rules = opr_arena_alloc(arena, (list.count + 1) * sizeof *rules);
+        for (size_t i = 0; i < list.count; i++) {
+            rules[i] = *(const struct opr__balancer_rule *)list.items[i];
+        }
+        opr__balancer_set(p->balancer, rules, list.count);
+    }
+    opr_vec_fini(&list);
     opr_arena_free(arena);
 }
 
@@ -86,9 +144,22 @@ static void check_table(struct opr__proxy *p)
     p->must_check = false;
 }
 
-static void write_rules(void *arg)
+/* After a change of the rules. */
+static void end_stale_flows(struct opr__proxy *p)
 {
-    struct opr__proxy *p = arg;
+    struct opr_arena *arena = opr_arena_new();
+    struct opr_error err = {0};
+    struct view v = {0};
+    if (take_view(p, arena, &v) &&
+        opr__proxy_end_flows(p->agent->config.service_cidr, v.services, v.n_services, v.slices,
+                             v.n_slices, &p->has_udp, &err) != OPR_OK) {
+        opr_log(OPR_LOG_DEBUG, "proxy", "stale flows are left", "error=\"%s\"", err.message);
+    }
+    opr_arena_free(arena);
+}
+
+static void write_table(struct opr__proxy *p)
+{
     check_table(p);
     struct opr_buf text = {0};
     struct opr_error err = {0};
@@ -99,6 +170,7 @@ static void write_rules(void *arg)
         if (st == OPR_OK) {
             p->written_hash = hash;
             p->has_failed = false;
+            end_stale_flows(p);
             opr_log(OPR_LOG_DEBUG, "proxy", "rules written", "bytes=%zu", text.len);
         } else if (!p->has_failed) {
             p->has_failed = true;
@@ -107,6 +179,48 @@ static void write_rules(void *arg)
         }
     }
     opr_buf_fini(&text);
+}
+
+/* Nothing is written before the first hostPort. */
+static void write_hostports(struct opr__proxy *p)
+{
+    struct opr_agent *a = p->agent;
+    struct opr_arena *arena = opr_arena_new();
+    const struct opr_obj *const *pods = NULL;
+    uint32_t n_pods = 0;
+    if (a->net && a->is_watching &&
+        opr_informer_list(a->pods_informer, arena, NULL, NULL, NULL, &pods, &n_pods) == OPR_OK) {
+        struct opr_buf text = {0};
+        struct opr_error err = {0};
+        bool is_needed = p->hostports_hash != 0;
+        for (uint32_t i = 0; i < n_pods && !is_needed; i++) {
+            is_needed = opr__hostports_has(pods[i]);
+        }
+        opr__hostports_rules(&text, a->config.pod_cidr, pods, n_pods);
+        uint64_t hash = opr_str_hash(opr_buf_str(&text));
+        if (is_needed && hash != p->hostports_hash) {
+            if (opr__nft_run(text.data, &err) == OPR_OK) {
+                p->hostports_hash = hash;
+            } else {
+                p->has_failed = true; /* it is tried again */
+                opr_log(OPR_LOG_WARN, "proxy", "host ports are not reachable", "reason=\"%s\"",
+                        err.message);
+            }
+        }
+        opr_buf_fini(&text);
+    }
+    opr_arena_free(arena);
+}
+
+static void write_rules(void *arg)
+{
+    struct opr__proxy *p = arg;
+    if (p->balancer) {
+        set_balancer(p);
+    } else {
+        write_table(p);
+        write_hostports(p);
+    }
     opr_loop_post(p->agent->loop, on_written, p);
 }
 
@@ -153,6 +267,20 @@ static void on_sync(void *arg)
     arm(arg, 0);
 }
 
+static void on_pod(void *arg, const struct opr_obj *was, const struct opr_obj *is)
+{
+    if (opr__hostports_has(is ? is : was)) {
+        on_change(arg, was, is);
+    }
+}
+
+void opr__proxy_watch_pods(struct opr__proxy *p)
+{
+    if (p && p->agent->pods_informer) {
+        opr_informer_add_handler(p->agent->pods_informer, on_pod, p);
+    }
+}
+
 static struct opr_informer *watch(struct opr__proxy *p, const struct opr_resource *resource)
 {
     struct opr_agent *a = p->agent;
@@ -165,17 +293,78 @@ static struct opr_informer *watch(struct opr__proxy *p, const struct opr_resourc
     return i;
 }
 
+bool opr__proxy_reach(const struct opr_agent *a, const struct opr_obj *service, int port,
+                      char ret_host[OPR__IP_MAX], int *ret_port)
+{
+    uint32_t address;
+    uint16_t place;
+    const char *own = opr_json_str(service, "/spec/clusterIP", "");
+    if (!*own || strcmp(own, "None") == 0) {
+        return false;
+    }
+    snprintf(ret_host, OPR__IP_MAX, "%s", own);
+    *ret_port = port;
+    if (!a->proxy || !a->proxy->balancer) {
+        return true;
+    }
+    if (a->proxy->api_slice && strcmp(opr_meta_ns(service), "default") == 0 &&
+        strcmp(opr_meta_name(service), "kubernetes") == 0) {
+        /* directly: its certificate knows its own address, not the balancer's */
+        snprintf(ret_host, OPR__IP_MAX, "%s", a->proxy->api_host);
+        *ret_port = (int)a->proxy->api_port;
+        return true;
+    }
+    if (opr__balancer_place(service, port, &address, &place)) {
+        opr__ipv4_format(address, ret_host);
+        *ret_port = place;
+    }
+    return true;
+}
+
+static void find_api(struct opr__proxy *p)
+{
+    uint32_t ip;
+    const char *url = p->agent->config.api_url;
+    if (!url || sscanf(url, "https://%15[0-9.]:%u", p->api_host, &p->api_port) != 2 ||
+        !opr__ipv4_parse(p->api_host, &ip) || p->api_port > 65535) {
+        return;
+    }
+    char *text =
+        opr_xprintf("{\"metadata\":{\"name\":\"kubernetes\",\"namespace\":\"default\","
+                    "\"labels\":{\"kubernetes.io/service-name\":\"kubernetes\"}},"
+                    "\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"https\",\"port\":%u}],"
+                    "\"endpoints\":[{\"addresses\":[\"%s\"]}]}",
+                    p->api_port, p->api_host);
+    OPR_CHECK(opr_json_parse(opr_str_of(text), &p->api_slice, NULL) == OPR_OK);
+    opr_free(text);
+}
+
+/* NULL where nftables can be used, or nothing can. */
+static struct opr__balancer *make_balancer(void)
+{
+    struct opr_error why = {0}, err = {0};
+    struct opr__balancer *b = NULL;
+    if (opr__nft_run("list tables ip", &why) == OPR_OK) {
+        return NULL;
+    }
+    if (opr__balancer_new(&b, &err) != OPR_OK) {
+        opr_log(OPR_LOG_ERROR, "proxy", "Services are not reachable", "reason=\"%s\"", err.message);
+        return NULL;
+    }
+    opr_log(OPR_LOG_INFO, "proxy", "Services are reached through a balancer on the loopback",
+            "reason=\"%s\"", why.message);
+    return b;
+}
+
 struct opr__proxy *opr__proxy_start(struct opr_agent *a)
 {
     if (!a->config.service_cidr) {
         return NULL;
     }
-    if (geteuid() != 0) {
-        opr_log(OPR_LOG_WARN, "proxy", "Services are not reachable: nftables needs root", NULL);
-        return NULL;
-    }
     struct opr__proxy *p = opr_xalloc(sizeof *p);
     p->agent = a;
+    p->balancer = make_balancer();
+    find_api(p);
     p->timer = opr_timer_new(a->loop, on_timer, p);
     p->check_timer = opr_timer_new(a->loop, on_check_timer, p);
     opr_timer_set(p->check_timer, a->config.sync_period_ms);
@@ -202,6 +391,8 @@ void opr__proxy_free(struct opr__proxy *p)
         opr_timer_free(p->check_timer);
         opr_informer_free(p->agent->services_informer);
         opr_informer_free(p->agent->slices_informer);
+        opr__balancer_free(p->balancer);
+        opr_json_unref(p->api_slice);
         opr_free(p);
     }
 }

@@ -8,6 +8,7 @@
 #include "agent/proxy_rules.h"
 
 #include "agent/netlink.h"
+#include "agent/proxy_endpoints.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 #include "core/base/vec.h"
@@ -15,12 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct endpoint {
-    const char *address; /* borrowed from a slice */
-    int port;
-};
-
 struct rules {
+    const struct opr__proxy_ranges *ranges;
+    uint32_t cluster;   /* address of the cluster's range */
+    int cluster_prefix; /* 0: there is none */
     const struct opr_obj *const *slices;
     size_t n_slices;
     struct opr_arena *arena;
@@ -45,91 +44,20 @@ static int compare_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static int compare_endpoints(const void *a, const void *b)
-{
-    const struct endpoint *x = a, *y = b;
-    int by_address = strcmp(x->address, y->address);
-    return by_address ? by_address : x->port - y->port;
-}
-
-/* Port of a slice that carries the Service port's name and protocol; 0: none. */
-static int slice_port(const struct opr_obj *slice, const char *name, const char *protocol)
-{
-    const struct opr_obj *ports = opr_json_at(slice, "/ports");
-    for (const struct opr_obj *p = opr_json_first(ports); p; p = opr_json_next(p)) {
-        if (strcmp(opr_json_str(p, "/name", ""), name) == 0 &&
-            strcmp(opr_json_str(p, "/protocol", "TCP"), protocol) == 0) {
-            return (int)opr_json_int(p, "/port", 0);
-        }
-    }
-    return 0;
-}
-
-static bool is_ready(const struct opr_obj *endpoint)
-{
-    return opr_json_bool(endpoint, "/conditions/ready", true);
-}
-
-static bool is_known(const struct opr_vec *list, const char *address, int port)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        const struct endpoint *e = list->items[i];
-        if (e->port == port && strcmp(e->address, address) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add_slice(struct rules *r, const struct opr_obj *slice, int port, struct opr_vec *list)
-{
-    const struct opr_obj *endpoints = opr_json_at(slice, "/endpoints");
-    for (const struct opr_obj *v = opr_json_first(endpoints); v; v = opr_json_next(v)) {
-        uint32_t parsed;
-        const char *address = opr_json_str(v, "/addresses/0", "");
-        if (is_ready(v) && opr__ipv4_parse(address, &parsed) && !is_known(list, address, port)) {
-            struct endpoint *e = opr_arena_alloc(r->arena, sizeof *e);
-            e->address = address;
-            e->port = port;
-            opr_vec_push(list, e);
-        }
-    }
-}
-
-static void find_endpoints(struct rules *r, const struct opr_obj *service,
-                           const struct opr_obj *port, struct opr_vec *list)
-{
-    const char *port_name = opr_json_str(port, "/name", "");
-    const char *protocol = opr_json_str(port, "/protocol", "TCP");
-    for (size_t i = 0; i < r->n_slices; i++) {
-        const struct opr_obj *slice = r->slices[i];
-        const char *owner = opr_meta_label(slice, "kubernetes.io/service-name");
-        if (!owner || strcmp(owner, opr_meta_name(service)) != 0 ||
-            strcmp(opr_meta_ns(slice), opr_meta_ns(service)) != 0 ||
-            strcmp(opr_json_str(slice, "/addressType", "IPv4"), "IPv4") != 0) {
-            continue;
-        }
-        int number = slice_port(slice, port_name, protocol);
-        if (number > 0) {
-            add_slice(r, slice, number, list);
-        }
-    }
-    opr_vec_sort(list, compare_endpoints);
-}
-
-/* sessionAffinity ClientIP: the same client hashes to the same endpoint. */
+/* first: rules before the choice. sessionAffinity ClientIP: the same client hashes to the same
+ * endpoint. */
 static void add_chain(struct rules *r, const char *name, const char *l4, bool is_sticky,
-                      const struct opr_vec *list)
+                      const struct opr_vec *list, const char *first)
 {
     struct opr_buf b = {0};
-    opr_buf_printf(&b, "  chain %s {\n    meta l4proto %s dnat ip to ", name, l4);
+    opr_buf_printf(&b, "  chain %s {\n%s    meta l4proto %s dnat ip to ", name, first, l4);
     if (is_sticky) {
         opr_buf_printf(&b, "jhash ip saddr mod %zu map {", list->count);
     } else {
         opr_buf_printf(&b, "numgen random mod %zu map {", list->count);
     }
     for (size_t i = 0; i < list->count; i++) {
-        const struct endpoint *e = list->items[i];
+        const struct opr__endpoint *e = list->items[i];
         opr_buf_printf(&b, "%s %zu : %s . %d", i ? "," : "", i, e->address, e->port);
         char *pair = opr_arena_printf(r->arena, "%s . %s", e->address, e->address);
         bool is_known_pair = false;
@@ -143,6 +71,69 @@ static void add_chain(struct rules *r, const char *name, const char *l4, bool is
     opr_buf_add_text(&b, " }\n  }\n");
     opr_vec_push(&r->chains, opr_arena_dup(r->arena, opr_buf_str(&b)));
     opr_buf_fini(&b);
+}
+
+static uint32_t mask(int prefix)
+{
+    return prefix ? ~0u << (32 - prefix) : 0;
+}
+
+static bool is_pod_address(const struct rules *r, uint32_t ip)
+{
+    return r->cluster_prefix && (ip & mask(r->cluster_prefix)) == r->cluster;
+}
+
+/* internalTrafficPolicy Local: what a node's Pods send goes to the endpoints of that node. The
+ * nodes of a cluster share this machine's kernel, so a client's node follows from its address;
+ * programs of the host, and endpoints on the host's network, are of every node. Returns the chain.
+ */
+static char *add_local_chains(struct rules *r, const char *name, const char *l4, bool is_sticky,
+                              const struct opr_vec *list)
+{
+    struct opr_buf first = {0};
+    int prefix = r->ranges->node_prefix;
+    for (size_t i = 0; i < list->count; i++) {
+        uint32_t node = ((struct opr__endpoint *)list->items[i])->ip & mask(prefix);
+        if (!is_pod_address(r, node)) {
+            continue;
+        }
+        struct opr_vec own = {0};
+        char range[OPR__IPV4_TEXT_MAX];
+        bool is_first = true;
+        for (size_t k = 0; k < list->count; k++) {
+            struct opr__endpoint *e = list->items[k];
+            bool is_same = (e->ip & mask(prefix)) == node;
+            is_first = is_first && !(is_same && k < i);
+            if (is_same || !is_pod_address(r, e->ip)) {
+                opr_vec_push(&own, e);
+            }
+        }
+        if (is_first) {
+            opr__ipv4_format(node, range);
+            char *chain = opr_arena_printf(r->arena, "%s-at-%s", name, range);
+            add_chain(r, chain, l4, is_sticky, &own, "");
+            opr_buf_printf(&first, "    ip saddr %s/%d goto %s\n", range, prefix, chain);
+        }
+        opr_vec_fini(&own);
+    }
+    struct opr_vec shared = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        if (!is_pod_address(r, ((struct opr__endpoint *)list->items[i])->ip)) {
+            opr_vec_push(&shared, list->items[i]);
+        }
+    }
+    char *local = opr_arena_printf(r->arena, "%s-local", name);
+    char *others = opr_arena_printf(r->arena, "%s-at-host", name);
+    if (shared.count > 0) {
+        add_chain(r, others, l4, is_sticky, &shared, "");
+        opr_buf_printf(&first, "    ip saddr %s goto %s\n", r->ranges->cluster_cidr, others);
+    } else {
+        opr_buf_printf(&first, "    ip saddr %s return\n", r->ranges->cluster_cidr);
+    }
+    add_chain(r, local, l4, is_sticky, list, first.data);
+    opr_vec_fini(&shared);
+    opr_buf_fini(&first);
+    return local;
 }
 
 static void add_port(struct rules *r, const struct opr_obj *service, const struct opr_obj *port)
@@ -159,14 +150,19 @@ static void add_port(struct rules *r, const struct opr_obj *service, const struc
         return; /* headless, ExternalName, IPv6, SCTP */
     }
     struct opr_vec list = {0};
-    find_endpoints(r, service, port, &list);
+    opr__endpoints_find(r->slices, r->n_slices, service, port, r->arena, &list);
     char *name = opr_arena_printf(r->arena, "svc-%s-%s-%d", address, l4, number);
     bool is_sticky =
         strcmp(opr_json_str(service, "/spec/sessionAffinity", "None"), "ClientIP") == 0;
     if (list.count > 0) {
-        add_chain(r, name, l4, is_sticky, &list);
-        opr_vec_push(&r->map, opr_arena_printf(r->arena, "%s . %s . %d : goto %s", address, l4,
-                                               number, name));
+        add_chain(r, name, l4, is_sticky, &list, "");
+        bool is_local =
+            r->cluster_prefix && r->ranges->node_prefix &&
+            strcmp(opr_json_str(service, "/spec/internalTrafficPolicy", "Cluster"), "Local") == 0;
+        opr_vec_push(
+            &r->map,
+            opr_arena_printf(r->arena, "%s . %s . %d : goto %s", address, l4, number,
+                             is_local ? add_local_chains(r, name, l4, is_sticky, &list) : name));
     }
     if (node_port > 0 && list.count > 0) {
         opr_vec_push(&r->node_map,
@@ -264,18 +260,23 @@ static void write_table(struct opr_buf *b, struct rules *r, const char *service_
     opr_buf_add_text(b, "}\n");
 }
 
-void opr__proxy_rules(struct opr_buf *ret_text, const char *service_cidr, const char *cluster_cidr,
+void opr__proxy_rules(struct opr_buf *ret_text, const struct opr__proxy_ranges *ranges,
                       const struct opr_obj *const *services, size_t n_services,
                       const struct opr_obj *const *slices, size_t n_slices)
 {
-    struct rules r = {.slices = slices, .n_slices = n_slices, .arena = opr_arena_new()};
+    struct rules r = {
+        .ranges = ranges, .slices = slices, .n_slices = n_slices, .arena = opr_arena_new()};
+    if (ranges->cluster_cidr &&
+        opr__cidr_parse(ranges->cluster_cidr, &r.cluster, &r.cluster_prefix)) {
+        r.cluster &= mask(r.cluster_prefix);
+    }
     for (size_t i = 0; i < n_services; i++) {
         const struct opr_obj *ports = opr_json_at(services[i], "/spec/ports");
         for (const struct opr_obj *p = opr_json_first(ports); p; p = opr_json_next(p)) {
             add_port(&r, services[i], p);
         }
     }
-    write_table(ret_text, &r, service_cidr, cluster_cidr);
+    write_table(ret_text, &r, ranges->service_cidr, ranges->cluster_cidr);
     struct opr_vec *lists[] = {&r.chains, &r.map, &r.node_map, &r.hairpin, &r.refused};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         opr_vec_fini(lists[i]);

@@ -34,6 +34,8 @@ struct opr__run_mount {
     bool is_read_only;
 };
 
+struct opr__run_image;
+
 struct opr__run_spec {
     const char *dir;                    /* absolute; made by create */
     char *const *args;                  /* NULL-terminated */
@@ -44,7 +46,17 @@ struct opr__run_spec {
     const struct opr_vec *cgroups;      /* of char *: folders for the program; may be NULL */
     const struct opr_vec *shim_cgroups; /* of char *; may be NULL */
     bool has_namespaces;
-    int64_t uid, gid; /* -1: the agent's */
+    int64_t uid, gid;             /* -1: the agent's */
+    const struct opr_vec *groups; /* of char *: numbers of further groups; may be NULL */
+    bool is_root_read_only;       /* all but the mounts */
+    /* The program runs an image's; NULL: it is the container's own. */
+    const struct opr__run_image *image;
+};
+
+struct opr__run_image {
+    const char *rootfs, *layers_dir; /* absolute */
+    const char *const *layers;       /* NULL-terminated, the topmost first */
+    char *const *exec;               /* NULL-terminated: runs a program in the container */
 };
 
 struct opr__runtime {
@@ -64,6 +76,9 @@ struct opr__runtime {
     pid_t (*exec)(struct opr__runtime *rt, const char *dir, char *const *args, int out_fd);
     void (*free)(struct opr__runtime *rt);
 };
+
+/* In a run's folder: what crun had to say; empty or absent where it had nothing. */
+#define OPR__CRUN_LOG "crun.log"
 
 /* shim is the program's path, copied. */
 struct opr__runtime *opr__runtime_process_new(const char *shim);

@@ -63,10 +63,17 @@ static void add_number(struct opr_buf *b, const char *key, int64_t value)
     add(b, key, value >= 0 ? text : NULL);
 }
 
-static void add_folders(struct opr_buf *b, const char *key, const struct opr_vec *folders)
+static void add_texts(struct opr_buf *b, const char *key, const struct opr_vec *texts)
 {
-    for (size_t i = 0; folders && i < folders->count; i++) {
-        add(b, key, folders->items[i]);
+    for (size_t i = 0; texts && i < texts->count; i++) {
+        add(b, key, texts->items[i]);
+    }
+}
+
+static void add_list(struct opr_buf *b, const char *key, const char *const *list)
+{
+    for (; list && *list; list++) {
+        add(b, key, *list);
     }
 }
 
@@ -76,20 +83,24 @@ static opr_status create(struct opr__runtime *rt, const struct opr__run_spec *sp
     (void)rt;
     OPR_TRY(opr_fs_mkdirs(spec->dir, 0750, reterr));
     struct opr_buf b = {0};
-    for (char *const *a = spec->args; *a; a++) {
-        add(&b, SHIM_KEY_ARG, *a);
-    }
-    for (char *const *e = spec->env; *e; e++) {
-        add(&b, SHIM_KEY_ENV, *e);
-    }
+    add_list(&b, SHIM_KEY_ARG, (const char *const *)spec->args);
+    add_list(&b, SHIM_KEY_ENV, (const char *const *)spec->env);
     add(&b, SHIM_KEY_CWD, spec->cwd);
     add(&b, SHIM_KEY_HOSTNAME, spec->hostname);
     add(&b, SHIM_KEY_NETNS, spec->netns);
     add(&b, SHIM_KEY_NAMESPACES, spec->has_namespaces ? "1" : NULL);
-    add_folders(&b, SHIM_KEY_CGROUP, spec->cgroups);
-    add_folders(&b, SHIM_KEY_SHIM_CGROUP, spec->shim_cgroups);
+    add_texts(&b, SHIM_KEY_CGROUP, spec->cgroups);
+    add_texts(&b, SHIM_KEY_SHIM_CGROUP, spec->shim_cgroups);
     add_number(&b, SHIM_KEY_UID, spec->uid);
     add_number(&b, SHIM_KEY_GID, spec->gid);
+    add_texts(&b, SHIM_KEY_GROUP, spec->groups);
+    add(&b, SHIM_KEY_RO_ROOT, spec->is_root_read_only ? "1" : NULL);
+    if (spec->image) {
+        add(&b, SHIM_KEY_ROOTFS, spec->image->rootfs);
+        add(&b, SHIM_KEY_LAYERS_DIR, spec->image->layers_dir);
+        add_list(&b, SHIM_KEY_LAYER, spec->image->layers);
+        add_list(&b, SHIM_KEY_EXEC, (const char *const *)spec->image->exec);
+    }
     for (size_t i = 0; i < spec->mounts.count; i++) {
         const struct opr__run_mount *m = spec->mounts.items[i];
         add(&b, SHIM_KEY_SRC, m->src);
@@ -219,6 +230,20 @@ static const char *member(const struct opr_buf *text, const char *name)
     return at ? at + strlen(quoted) : "0";
 }
 
+/* crun says there why it could not start the program; a program that ran leaves it empty. */
+static void read_crun_log(const char *dir, struct opr__run *run)
+{
+    struct opr_buf text = {0};
+    if (read_file(dir, OPR__CRUN_LOG, &text) == OPR_OK && text.len > 0) {
+        struct opr_str why = opr_str_trim(opr_buf_str(&text));
+        const char *newline = memchr(why.ptr, '\n', why.len);
+        why.len = newline ? (size_t)(newline - why.ptr) : why.len;
+        snprintf(run->error, sizeof run->error, "%.*s", OPR_STR_ARG(why));
+        run->exit_code = 128;
+    }
+    opr_buf_fini(&text);
+}
+
 static bool read_exit(const char *dir, struct opr__run *run)
 {
     struct opr_buf text = {0};
@@ -240,6 +265,7 @@ static bool read_exit(const char *dir, struct opr__run *run)
         run->error[n++] = *c;
     }
     opr_buf_fini(&text);
+    read_crun_log(dir, run);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* The status of a Pod as a kubelet reports it. */
 #include "agent/internal.h"
 
+#include "agent/message.h"
 #include "core/api/quantity.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
@@ -25,7 +26,7 @@ static void put_time(struct json_object *d, const char *ptr, int64_t wall_ms)
 }
 
 struct count {
-    size_t waiting, running, failed, succeeded, unready;
+    size_t waiting, running, failed, succeeded;
 };
 
 static struct count count_main(const struct opr__pod *p)
@@ -40,7 +41,6 @@ static struct count count_main(const struct opr__pod *p)
         n.running += c->run.phase == OPR__RUN_RUNNING;
         n.succeeded += is_over(&c->run) && c->run.exit_code == 0;
         n.failed += is_over(&c->run) && c->run.exit_code != 0;
-        n.unready += !opr__container_is_ready(c);
     }
     return n;
 }
@@ -65,7 +65,7 @@ const char *opr__status_phase(const struct opr__pod *p)
     struct count n = count_main(p);
     const char *policy = opr_json_str(p->work, "/spec/restartPolicy", "Always");
     if (p->is_ending && n.running == 0) {
-        return n.failed || n.waiting || p->is_expired ? "Failed" : "Succeeded";
+        return n.failed || n.waiting || p->end_reason ? "Failed" : "Succeeded";
     }
     if (init_failed(p)) {
         return "Failed";
@@ -97,6 +97,11 @@ static struct json_object *terminated(const struct opr__pod *p, const struct opr
         opr_doc_put_str(d, "/message", run->error);
     } else if (run->phase == OPR__RUN_LOST) {
         opr_doc_put_str(d, "/message", "The container ended and left no exit status");
+    } else {
+        opr__message_put(d, p, c, run, attempt);
+    }
+    if (run->signal > 0) {
+        opr_doc_put_int(d, "/signal", run->signal);
     }
     put_time(d, "/startedAt", run->started_ms);
     put_time(d, "/finishedAt", run->finished_ms);
@@ -169,126 +174,8 @@ static struct json_object *container_status(const struct opr__pod *p,
         snprintf(id, sizeof id, "operon://%s/%s/%u", p->uid, c->name, c->attempt);
         opr_doc_put_str(d, "/containerID", id);
     }
-    opr_doc_put_str(d, "/imageID", was_run ? OPR__IMAGE : "");
+    opr_doc_put_str(d, "/imageID", c->image_id);
     return d;
-}
-
-static const char *old_condition(const struct opr__pod *p, const char *type, const char *status)
-{
-    struct json_object *sent = opr_doc_at(p->sent, "/conditions");
-    for (size_t i = 0; sent && i < json_object_array_length(sent); i++) {
-        struct json_object *c = json_object_array_get_idx(sent, i);
-        if (strcmp(opr_doc_str(c, "/type", ""), type) == 0) {
-            return strcmp(opr_doc_str(c, "/status", ""), status) == 0
-                       ? opr_doc_str(c, "/lastTransitionTime", NULL)
-                       : NULL;
-        }
-    }
-    const struct opr_obj *list = opr_json_at(p->work, "/status/conditions");
-    for (const struct opr_obj *c = opr_json_first(list); c; c = opr_json_next(c)) {
-        if (strcmp(opr_json_str(c, "/type", ""), type) == 0 &&
-            strcmp(opr_json_str(c, "/status", ""), status) == 0) {
-            return opr_json_str(c, "/lastTransitionTime", NULL);
-        }
-    }
-    return NULL;
-}
-
-static bool api_condition_is_true(const struct opr__pod *p, const char *type)
-{
-    const struct opr_obj *list = opr_json_at(p->work, "/status/conditions");
-    for (const struct opr_obj *c = opr_json_first(list); c; c = opr_json_next(c)) {
-        if (strcmp(opr_json_str(c, "/type", ""), type) == 0) {
-            return strcmp(opr_json_str(c, "/status", ""), "True") == 0;
-        }
-    }
-    return false;
-}
-
-/* reason and message are null where there are none: a strategic patch would keep old ones. */
-static void add_condition(const struct opr__pod *p, struct json_object *list, const char *type,
-                          bool is_true, const char *reason, const char *message)
-{
-    struct json_object *c = json_object_new_object();
-    const char *status = is_true ? "True" : "False";
-    const char *since = old_condition(p, type, status);
-    opr_doc_put_str(c, "/type", type);
-    opr_doc_put_str(c, "/status", status);
-    json_object_object_add(c, "lastProbeTime", NULL);
-    if (since) {
-        opr_doc_put_str(c, "/lastTransitionTime", since);
-    } else {
-        put_time(c, "/lastTransitionTime", opr_clock_wall_ms(p->agent->clock));
-    }
-    json_object_object_add(c, "reason", reason ? json_object_new_string(reason) : NULL);
-    json_object_object_add(c, "message", message ? json_object_new_string(message) : NULL);
-    int64_t generation = opr_json_int(p->work, "/metadata/generation", 0);
-    if (generation > 0) {
-        opr_doc_put_int(c, "/observedGeneration", generation);
-    }
-    json_object_array_add(list, c);
-}
-
-/* "containers with unready status: [a b]"; owned. */
-static char *names_text(const struct opr__pod *p, const char *what, bool of_inits)
-{
-    struct opr_buf b = {0};
-    opr_buf_printf(&b, "containers with %s status: [", what);
-    bool is_first = true;
-    for (size_t i = 0; i < p->containers.count; i++) {
-        const struct opr__container *c = p->containers.items[i];
-        bool is_bad = of_inits ? c->is_init && c->run.phase != OPR__RUN_EXITED
-                               : !c->is_init && !opr__container_is_ready(c);
-        if (is_bad) {
-            opr_buf_printf(&b, "%s%s", is_first ? "" : " ", c->name);
-            is_first = false;
-        }
-    }
-    opr_buf_add_char(&b, ']');
-    return opr_buf_take(&b, NULL);
-}
-
-static bool gates_are_open(const struct opr__pod *p)
-{
-    const struct opr_obj *gates = opr_json_at(p->work, "/spec/readinessGates");
-    for (const struct opr_obj *g = opr_json_first(gates); g; g = opr_json_next(g)) {
-        if (!api_condition_is_true(p, opr_json_str(g, "/conditionType", ""))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct json_object *conditions(const struct opr__pod *p, const char *phase)
-{
-    struct json_object *list = json_object_new_array();
-    bool is_done = strcmp(phase, "Succeeded") == 0, has_failed = strcmp(phase, "Failed") == 0;
-    bool is_ready = count_main(p).unready == 0 && p->is_initialized;
-    char *unready = names_text(p, "unready", false);
-    char *incomplete = names_text(p, "incomplete", true);
-    const char *why = is_done ? "PodCompleted" : has_failed ? "PodFailed" : "ContainersNotReady";
-    const char *message = is_done || has_failed ? NULL : unready;
-    add_condition(p, list, "PodReadyToStartContainers", p->has_network && !p->is_ending, NULL,
-                  NULL);
-    if (p->is_initialized) {
-        add_condition(p, list, "Initialized", true, is_done ? "PodCompleted" : NULL, NULL);
-    } else {
-        add_condition(p, list, "Initialized", false, "ContainersNotInitialized", incomplete);
-    }
-    if (is_ready && !gates_are_open(p)) {
-        add_condition(p, list, "Ready", false, "ReadinessGatesNotReady",
-                      "corresponding condition of pod readiness gate is not True");
-    } else {
-        add_condition(p, list, "Ready", is_ready, is_ready ? NULL : why, is_ready ? NULL : message);
-    }
-    add_condition(p, list, "ContainersReady", is_ready, is_ready ? NULL : why,
-                  is_ready ? NULL : message);
-    if (!api_condition_is_true(p, "PodScheduled")) {
-        add_condition(p, list, "PodScheduled", true, NULL, NULL);
-    }
-    opr_free(unready);
-    opr_free(incomplete);
-    return list;
 }
 
 /* Guaranteed: every container limits CPU and memory and asks for as much; BestEffort: none says
@@ -339,11 +226,10 @@ struct json_object *opr__status_make(struct opr__pod *p)
         opr_doc_put_int(d, "/observedGeneration", generation);
     }
     opr_doc_put_str(d, "/phase", phase);
-    json_object_object_add(d, "conditions", conditions(p, phase));
-    if (p->is_expired) {
-        opr_doc_put_str(d, "/reason", "DeadlineExceeded");
-        opr_doc_put_str(d, "/message",
-                        "Pod was active on the node longer than the specified deadline");
+    json_object_object_add(d, "conditions", opr__status_conditions(p, phase));
+    if (p->end_reason) {
+        opr_doc_put_str(d, "/reason", p->end_reason);
+        opr_doc_put_str(d, "/message", p->end_message);
     }
     put_addresses(d, p);
     put_time(d, "/startTime", p->started_ms);
@@ -366,39 +252,56 @@ struct json_object *opr__status_make(struct opr__pod *p)
     return d;
 }
 
-void opr__status_send(struct opr__pod *p, struct opr_caller *k)
+/* Somebody else wrote the Pod, or it is gone: the watch will say so, and what was sent counts no
+ * more. */
+static void on_refused(struct opr__pod *p, opr_status st, const struct opr_error *err)
+{
+    struct opr_agent *a = p->agent;
+    if (st == OPR_E_NOT_FOUND || st == OPR_E_CONFLICT) {
+        json_object_put(p->sent);
+        p->sent = NULL;
+    } else if (!a->is_stopping) {
+        int32_t level = p->has_write_failed ? OPR_LOG_DEBUG : OPR_LOG_WARN;
+        p->has_write_failed = true;
+        opr_log(level, "agent", "can not write a pod's status", "pod=%s/%s error=\"%s\"", p->ns,
+                p->name, err->message);
+        opr__pod_wake(p, opr__now_ns(a) + RETRY_MS * MS_NS);
+    }
+}
+
+bool opr__status_send(struct opr__pod *p, struct opr_caller *k)
 {
     struct opr_agent *a = p->agent;
     struct json_object *status = opr__status_make(p);
     if (p->sent && !p->work_repeat && opr_doc_equal(p->sent, status)) {
         json_object_put(status);
-        return;
+        return true;
     }
     struct opr_error err = {0};
     struct opr_arena *arena = opr_arena_new();
     struct opr_buf body = {0};
-    opr_buf_printf(&body, "{\"metadata\":{\"uid\":\"%s\"},\"status\":", p->uid);
+    struct opr_obj *answer = NULL;
+    opr_buf_printf(&body,
+                   "{\"metadata\":{\"uid\":\"%s\",\"resourceVersion\":\"%s\"},\"status\":", p->uid,
+                   opr_json_str(p->work, "/metadata/resourceVersion", ""));
     opr_doc_write(&body, status);
     opr_buf_add_char(&body, '}');
     char *path = opr_resource_path(arena, a->pod_resource, p->ns, p->name, "status");
     opr_status st = opr_call(k, "PATCH", path, "application/strategic-merge-patch+json",
-                             opr_buf_str(&body), NULL, &err);
+                             opr_buf_str(&body), &answer, &err);
     a->status_writes++;
     if (st == OPR_OK) {
         json_object_put(p->sent);
-        p->sent = status;
+        p->sent = json_object_get(status);
         p->has_write_failed = false;
+        opr_json_unref(p->written);
+        p->written = opr_json_ref(answer);
     } else {
-        json_object_put(status);
-        bool is_gone = st == OPR_E_NOT_FOUND || st == OPR_E_CONFLICT; /* the watch will say it */
-        if (!is_gone && !a->is_stopping) {
-            int32_t level = p->has_write_failed ? OPR_LOG_DEBUG : OPR_LOG_WARN;
-            p->has_write_failed = true;
-            opr_log(level, "agent", "can not write a pod's status", "pod=%s/%s error=\"%s\"", p->ns,
-                    p->name, err.message);
-            opr__pod_wake(p, opr__now_ns(a) + RETRY_MS * MS_NS);
-        }
+        on_refused(p, st, &err);
     }
+    json_object_put(status);
+    opr_json_unref(answer);
     opr_buf_fini(&body);
     opr_arena_free(arena);
+    return st == OPR_OK || st == OPR_E_NOT_FOUND;
 }

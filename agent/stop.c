@@ -1,4 +1,5 @@
 /* Ending a container: preStop, SIGTERM, and at the end of the grace SIGKILL to all of it. */
+#include "agent/hook.h"
 #include "agent/internal.h"
 
 #include "core/base/alloc.h"
@@ -6,51 +7,26 @@
 #include "core/base/str.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
 #define MS_NS 1000000ull
-enum { HOOK_POLL_MS = 50, KILL_CHECK_MS = 1000 };
+enum { KILL_CHECK_MS = 1000 };
 
-static void begin_hook(struct opr__pod *p, struct opr__container *c, const char *dir)
-{
-    const struct opr_obj *command = opr_json_at(c->spec, "/lifecycle/preStop/exec/command");
-    int64_t seconds = opr_json_int(c->spec, "/lifecycle/preStop/sleep/seconds", 0);
-    if (seconds > 0) {
-        c->term_at_ns += (uint64_t)seconds * 1000 * MS_NS;
-    }
-    if (!command) {
-        return;
-    }
-    struct opr_vec args = {0};
-    for (const struct opr_obj *v = opr_json_first(command); v; v = opr_json_next(v)) {
-        opr_vec_push(&args, (char *)(uintptr_t)opr_json_str(v, "", ""));
-    }
-    opr_vec_push(&args, NULL);
-    struct opr__runtime *rt = p->agent->runtime;
-    c->hook_pid = rt->exec(rt, dir, (char *const *)args.items, -1);
-    opr_vec_fini(&args);
-}
-
-/* True while preStop holds SIGTERM back. */
+/* True while preStop holds SIGTERM back; the end of the grace ends it. */
 static bool hook_runs(struct opr__pod *p, struct opr__container *c, uint64_t by_ns)
 {
-    uint64_t now = opr__now_ns(p->agent);
-    if (c->hook_pid > 0) {
-        int status = 0;
-        if (waitpid(c->hook_pid, &status, WNOHANG) == 0 && now < by_ns) {
-            opr__pod_wake(p, now + HOOK_POLL_MS * MS_NS);
-            return true;
-        }
-        if (now >= by_ns) {
-            (void)kill(c->hook_pid, SIGKILL);
-            (void)waitpid(c->hook_pid, &status, 0);
-        }
-        c->hook_pid = 0;
+    if (!c->is_stopping) {
+        return false;
     }
-    if (now < c->term_at_ns && now < by_ns) {
-        opr__pod_wake(p, c->term_at_ns);
+    enum opr__hook_state state = opr__hook_poll(p, c);
+    if (state == OPR__HOOK_RUNS && opr__now_ns(p->agent) < by_ns) {
         return true;
     }
+    if (state == OPR__HOOK_FAILED) {
+        opr__event_add(p, c->name, "Warning", "FailedPreStopHook", "PreStopHook failed: %s",
+                       c->hook.why);
+    }
+    c->is_stopping = false;
+    opr__hook_end(c);
     return false;
 }
 
@@ -58,18 +34,22 @@ void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t 
 {
     struct opr_agent *a = p->agent;
     char *dir = opr__run_dir(p, c, c->attempt);
-    if (!c->kill_at_ns) {
-        begin_hook(p, c, dir);
+    const struct opr_obj *hook = opr_json_at(c->spec, "/lifecycle/preStop");
+    if (!c->kill_at_ns && hook) {
+        c->is_starting = false;
+        c->is_stopping = true;
+        opr__hook_begin(p, c, hook, dir);
     }
     c->kill_at_ns = by_ns;
     uint64_t now = opr__now_ns(a);
     if (hook_runs(p, c, by_ns)) {
+        opr__pod_wake(p, by_ns);
         opr_free(dir);
         return;
     }
     if (!c->is_termed && now < by_ns) {
         c->is_termed = true;
-        a->runtime->stop(a->runtime, dir, SIGTERM);
+        a->runtime->stop(a->runtime, dir, c->stop_signal ? c->stop_signal : SIGTERM);
     }
     if (now < by_ns) {
         opr__pod_wake(p, by_ns);

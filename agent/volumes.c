@@ -1,7 +1,8 @@
-/* The volumes of a Pod and their mounts in a container. */
+/* The volumes of a Pod and what is in them. */
 #include "agent/internal.h"
 
 #include "agent/files.h"
+#include "agent/scratch.h"
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
 #include "core/base/str.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define TOKEN_MOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
 enum { MODE_DEFAULT = 0644, TOKEN_SECONDS = 3607 };
 
 struct volume {
@@ -21,72 +21,6 @@ struct volume {
     const char *name;
     unsigned mode;
 };
-
-static const char *address_of(const struct opr__pod *p)
-{
-    return p->ip[0] ? p->ip : NULL;
-}
-
-/* "metadata.labels['app']" and "metadata.annotations['x']". */
-static const char *subscript(const struct opr__pod *p, struct opr_arena *arena, const char *path)
-{
-    const char *open = strstr(path, "['"), *close = open ? strstr(open, "']") : NULL;
-    if (!close) {
-        return NULL;
-    }
-    struct opr_str key = opr_str_n(open + 2, (size_t)(close - open - 2));
-    const struct opr_obj *map = opr_json_at(
-        p->work, opr_str_starts(opr_str_of(path), "metadata.labels") ? "/metadata/labels"
-                                                                     : "/metadata/annotations");
-    struct opr_str text = opr_json_text(opr_json_member(map, key), "");
-    return text.ptr ? opr_arena_dup(arena, text) : "";
-}
-
-/* A whole map, as lines key="value". */
-static const char *map_text(const struct opr__pod *p, struct opr_arena *arena, const char *ptr)
-{
-    struct opr_buf b = {0};
-    const struct opr_obj *map = opr_json_at(p->work, ptr);
-    for (const struct opr_obj *v = opr_json_first(map); v; v = opr_json_next(v)) {
-        opr_buf_printf(&b, "%s%s=", b.len ? "\n" : "", opr_json_name(v));
-        opr_buf_add_json(&b, opr_json_text(v, ""));
-    }
-    const char *text = opr_arena_dup(arena, opr_buf_str(&b));
-    opr_buf_fini(&b);
-    return text;
-}
-
-const char *opr__field_text(const struct opr__pod *p, struct opr_arena *arena, const char *path)
-{
-    static const struct {
-        const char *path, *ptr, *dflt;
-    } fields[] = {
-        {"metadata.name", "/metadata/name", ""},
-        {"metadata.namespace", "/metadata/namespace", ""},
-        {"metadata.uid", "/metadata/uid", ""},
-        {"spec.nodeName", "/spec/nodeName", ""},
-        {"spec.serviceAccountName", "/spec/serviceAccountName", "default"},
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (strcmp(path, fields[i].path) == 0) {
-            return opr_arena_dup(arena,
-                                 opr_str_of(opr_json_str(p->work, fields[i].ptr, fields[i].dflt)));
-        }
-    }
-    if (strcmp(path, "status.podIP") == 0 || strcmp(path, "status.podIPs") == 0) {
-        return address_of(p);
-    }
-    if (strcmp(path, "status.hostIP") == 0 || strcmp(path, "status.hostIPs") == 0) {
-        return "127.0.0.1";
-    }
-    if (strcmp(path, "metadata.labels") == 0) {
-        return map_text(p, arena, "/metadata/labels");
-    }
-    if (strcmp(path, "metadata.annotations") == 0) {
-        return map_text(p, arena, "/metadata/annotations");
-    }
-    return opr_str_starts(opr_str_of(path), "metadata.") ? subscript(p, arena, path) : NULL;
-}
 
 static unsigned mode_of(const struct opr_obj *item, unsigned dflt)
 {
@@ -180,11 +114,15 @@ static opr_status add_fields(struct volume *v, const struct opr_obj *source,
     const struct opr_obj *items = opr_json_at(source, "/items");
     for (const struct opr_obj *i = opr_json_first(items); i; i = opr_json_next(i)) {
         const char *field = opr_json_str(i, "/fieldRef/fieldPath", "");
-        const char *text = opr__field_text(v->pod, v->files.arena, field);
+        const struct opr_obj *resource = opr_json_at(i, "/resourceFieldRef");
+        const char *text = resource
+                               ? opr__resource_text(v->pod, NULL, resource, v->files.arena, reterr)
+                               : opr__field_text(v->pod, v->files.arena, field);
         if (!text) {
-            return opr_error_set(reterr, OPR_E_UNSUPPORTED,
-                                 "volume \"%s\": fieldPath \"%s\" is not supported", v->name,
-                                 field);
+            return resource ? OPR_E_INVALID
+                            : opr_error_set(reterr, OPR_E_UNSUPPORTED,
+                                            "volume \"%s\": fieldPath \"%s\" is not supported",
+                                            v->name, field);
         }
         OPR_TRY(opr__files_add(&v->files, opr_json_str(i, "/path", ""), opr_str_of(text),
                                mode_of(i, v->mode), reterr));
@@ -195,20 +133,36 @@ static opr_status add_fields(struct volume *v, const struct opr_obj *source,
 static opr_status request_token(struct volume *v, const struct opr_obj *source, int64_t seconds,
                                 struct opr_obj **ret_answer, struct opr_error *reterr)
 {
-    struct opr_arena *arena = v->files.arena;
     const char *audience = opr_json_str(source, "/audience", NULL);
-    char *path =
-        opr_arena_printf(arena, "/api/v1/namespaces/%s/serviceaccounts/%s/token", v->pod->ns,
-                         opr_json_str(v->pod->work, "/spec/serviceAccountName", "default"));
-    char *audiences = audience ? opr_arena_printf(arena, "\"audiences\":[\"%s\"],", audience) : "";
-    char *body = opr_arena_printf(
-        arena,
-        "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\",\"spec\":{%s"
-        "\"expirationSeconds\":%lld,\"boundObjectRef\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\","
-        "\"name\":\"%s\",\"uid\":\"%s\"}}}",
-        audiences, (long long)seconds, v->pod->name, v->pod->uid);
-    return opr_call(v->caller, "POST", path, "application/json", opr_str_of(body), ret_answer,
-                    reterr);
+    char *path = opr_arena_printf(
+        v->files.arena, "/api/v1/namespaces/%s/serviceaccounts/%s/token", v->pod->ns,
+        opr_json_str(v->pod->work, "/spec/serviceAccountName", "default"));
+    struct opr_buf body = {0};
+    opr_buf_add_text(&body, "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":"
+                            "\"TokenRequest\",\"spec\":{");
+    if (audience) {
+        opr_buf_add_text(&body, "\"audiences\":[");
+        opr_buf_add_json(&body, opr_str_of(audience));
+        opr_buf_add_text(&body, "],");
+    }
+    opr_buf_printf(&body,
+                   "\"expirationSeconds\":%lld,\"boundObjectRef\":{\"apiVersion\":\"v1\","
+                   "\"kind\":\"Pod\",\"name\":\"%s\",\"uid\":\"%s\"}}}",
+                   (long long)seconds, v->pod->name, v->pod->uid);
+    opr_status st = opr_call(v->caller, "POST", path, "application/json", opr_buf_str(&body),
+                             ret_answer, reterr);
+    opr_buf_fini(&body);
+    return st;
+}
+
+/* FNV-1a: a volume may have several tokens, told apart by their paths, which may have slashes. */
+static uint64_t path_number(const char *path)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *path; path++) {
+        hash = (hash ^ (unsigned char)*path) * 0x100000001b3u;
+    }
+    return hash;
 }
 
 /* A token is kept for four fifths of its life, then asked for anew (as the kubelet does). */
@@ -220,7 +174,8 @@ static opr_status add_token(struct volume *v, const struct opr_obj *source,
     char kept[PATH_MAX];
     struct stat st;
     struct opr_buf text = {0};
-    snprintf(kept, sizeof kept, "%s/token-%s", v->pod->dir, v->name);
+    snprintf(kept, sizeof kept, "%s/token-%s-%016llx", v->pod->dir, v->name,
+             (unsigned long long)path_number(path));
     int64_t now_s = opr_clock_wall_ms(v->pod->agent->clock) / 1000;
     bool is_fresh = stat(kept, &st) == 0 && now_s - st.st_mtim.tv_sec < seconds * 4 / 5 &&
                     opr_fs_read(kept, 64 * 1024, &text, NULL) == OPR_OK;
@@ -265,6 +220,17 @@ static opr_status add_source(struct volume *v, const struct opr_obj *source,
 static opr_status host_path(const struct opr_obj *source, const char *name,
                             struct opr_error *reterr)
 {
+    static const struct {
+        const char *type;
+        mode_t format;
+        const char *what;
+    } checks[] = {{"Directory", S_IFDIR, "directory"},
+                  {"DirectoryOrCreate", S_IFDIR, "directory"},
+                  {"File", S_IFREG, "file"},
+                  {"FileOrCreate", S_IFREG, "file"},
+                  {"Socket", S_IFSOCK, "socket"},
+                  {"CharDevice", S_IFCHR, "character device"},
+                  {"BlockDevice", S_IFBLK, "block device"}};
     const char *path = opr_json_str(source, "/path", "");
     const char *type = opr_json_str(source, "/type", "");
     struct stat st;
@@ -280,6 +246,14 @@ static opr_status host_path(const struct opr_obj *source, const char *name,
             reterr, OPR_E_NOT_FOUND,
             "MountVolume.SetUp failed for volume \"%s\" : hostPath %s does not exist", name, path);
     }
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        if (strcmp(type, checks[i].type) == 0 && (st.st_mode & S_IFMT) != checks[i].format) {
+            return opr_error_set(reterr, OPR_E_INVALID,
+                                 "MountVolume.SetUp failed for volume \"%s\" : hostPath type check "
+                                 "failed: %s is not a %s",
+                                 name, path, checks[i].what);
+        }
+    }
     return OPR_OK;
 }
 
@@ -292,10 +266,9 @@ static opr_status make_volume(struct opr__pod *p, struct opr_caller *k, struct o
     if (opr_json_at(spec, "/hostPath")) {
         return host_path(opr_json_at(spec, "/hostPath"), v.name, reterr);
     }
+    v.files.gid = opr_json_int(p->work, "/spec/securityContext/fsGroup", 0);
     if (opr_json_at(spec, "/emptyDir")) {
-        OPR_TRY(opr_fs_mkdirs(dir, 0777, reterr));
-        (void)chmod(dir, 0777); /* past the umask */
-        return OPR_OK;
+        return opr__scratch_make(dir, opr_json_at(spec, "/emptyDir"), v.files.gid, reterr);
     }
     static const char *const kinds[] = {"/configMap", "/secret", "/downwardAPI", "/projected"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -332,70 +305,4 @@ opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k, struct op
     }
     opr_arena_free(arena);
     return st;
-}
-
-static const struct opr_obj *find_volume(const struct opr__pod *p, const char *name)
-{
-    const struct opr_obj *list = opr_json_at(p->work, "/spec/volumes");
-    for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
-        if (strcmp(opr_json_str(v, "/name", ""), name) == 0) {
-            return v;
-        }
-    }
-    return NULL;
-}
-
-static opr_status make_mount(struct opr__pod *p, const struct opr_obj *spec,
-                             struct opr_arena *arena, struct opr__run_mount *ret_mount,
-                             struct opr_error *reterr)
-{
-    const char *name = opr_json_str(spec, "/name", "");
-    const char *below = opr_json_str(spec, "/subPath", "");
-    const struct opr_obj *volume = find_volume(p, name);
-    if (!volume || opr_json_at(spec, "/subPathExpr")) {
-        return opr_error_set(reterr, OPR_E_UNSUPPORTED, "volume mount \"%s\": %s", name,
-                             volume ? "subPathExpr is not supported" : "there is no such volume");
-    }
-    const char *host = opr_json_str(volume, "/hostPath/path", NULL);
-    char *src = host ? opr_arena_dup(arena, opr_str_of(host))
-                     : opr_arena_printf(arena, "%s/volumes/%s", p->dir, name);
-    if (*below) {
-        if (below[0] == '/' || strstr(below, "..")) {
-            return opr_error_set(reterr, OPR_E_INVALID, "subPath \"%s\" leaves the volume", below);
-        }
-        src = opr_arena_printf(arena, "%s/%s", src, below);
-        if (opr_json_at(volume, "/emptyDir")) {
-            OPR_TRY(opr_fs_mkdirs(src, 0777, reterr));
-        }
-    }
-    bool is_content = !host && !opr_json_at(volume, "/emptyDir");
-    *ret_mount = (struct opr__run_mount){
-        .src = src,
-        .dst = opr_arena_dup(arena, opr_str_of(opr_json_str(spec, "/mountPath", ""))),
-        .is_read_only = is_content || opr_json_bool(spec, "/readOnly", false)};
-    return OPR_OK;
-}
-
-opr_status opr__volumes_mounts(struct opr__pod *p, const struct opr__container *c,
-                               struct opr_arena *arena, struct opr_vec *ret_mounts,
-                               struct opr_error *reterr)
-{
-    const struct opr_obj *list = opr_json_at(c->spec, "/volumeMounts");
-    for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
-        const char *path = opr_json_str(v, "/mountPath", "");
-        if (!p->agent->has_namespaces) {
-            if (strcmp(path, TOKEN_MOUNT) == 0) {
-                continue; /* added to every Pod; only some need it */
-            }
-            return opr_error_set(
-                reterr, OPR_E_UNSUPPORTED,
-                "volume at %s: mounts need a mount namespace, for which this agent "
-                "lacks the privilege (run it as root)",
-                path);
-        }
-        struct opr__run_mount *m = opr_arena_alloc(arena, sizeof *m);
-        OPR_TRY(make_mount(p, v, arena, m, reterr));
-        opr_vec_push(ret_mounts, m);
-    }
-    return OPR_OK;
 }

@@ -9,6 +9,7 @@
 #include <bpf/bpf_endian.h>
 
 #define TCP_ESTABLISHED 1
+#define TCP_CLOSE 7
 #define TCP_CLOSE_WAIT 8
 #define TCP_SYN_RECV 3
 #define TCP_LISTEN 10
@@ -43,6 +44,23 @@ struct {
     __type(key, __u32);
     __type(value, struct opr__latency_totals);
 } http SEC(".maps");
+
+/* Connections that are no user's: by the cookie of the client's socket, which the agent enters
+ * before it connects, and from then until it closes by addresses, which the server's side can see.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, OPR__LATENCY_EXCLUDED);
+    __type(key, __u64);
+    __type(value, struct opr__latency_pair);
+} excluded SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, OPR__LATENCY_EXCLUDED);
+    __type(key, struct opr__latency_pair);
+    __type(value, __u8);
+} excluded_pairs SEC(".maps");
 
 static __always_inline struct opr__latency_totals *totals_of(struct socket_seen *s)
 {
@@ -308,6 +326,52 @@ static __always_inline void abandon(struct sock *sk)
     }
 }
 
+/* Addresses of a connection, from its client to its server. */
+static __always_inline void pair_of(struct sock *sk, int is_server, struct opr__latency_pair *p)
+{
+    __u32 here = sk->__sk_common.skc_rcv_saddr, there = sk->__sk_common.skc_daddr;
+    __u16 port_here = sk->__sk_common.skc_num;
+    __u16 port_there = bpf_ntohs(sk->__sk_common.skc_dport);
+    *p = (struct opr__latency_pair){
+        .from = is_server ? there : here,
+        .to = is_server ? here : there,
+        .from_port = is_server ? port_there : port_here,
+        .to_port = is_server ? port_here : port_there,
+    };
+    if (bpf_ntohl(p->to) >> 24 == 127) { /* each namespace has a loopback of its own */
+        p->net = sk->__sk_common.skc_net.net->net_cookie;
+    }
+}
+
+/* The client's socket is connected before the server's: both follow one packet after the other. */
+static __always_inline void on_connected(struct sock *sk, int is_server)
+{
+    struct opr__latency_pair p;
+    __u8 one = 1;
+    __u64 cookie = is_server ? 0 : bpf_get_socket_cookie(sk);
+    struct socket_seen *s = is_server ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+    if (!s && !(cookie && bpf_map_lookup_elem(&excluded, &cookie))) {
+        return;
+    }
+    pair_of(sk, is_server, &p);
+    if (!s) {
+        bpf_map_update_elem(&excluded, &cookie, &p, BPF_ANY);
+        bpf_map_update_elem(&excluded_pairs, &p, &one, BPF_ANY);
+    } else if (bpf_map_lookup_elem(&excluded_pairs, &p)) {
+        s->protocol = PROTOCOL_IGNORED;
+    }
+}
+
+static __always_inline void forget_excluded(struct sock *sk)
+{
+    __u64 cookie = bpf_get_socket_cookie(sk);
+    struct opr__latency_pair *p = bpf_map_lookup_elem(&excluded, &cookie);
+    if (p) {
+        bpf_map_delete_elem(&excluded_pairs, p); /* a closed socket has lost its own port */
+        bpf_map_delete_elem(&excluded, &cookie);
+    }
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_state, struct sock *sk, int old_state, int new_state)
 {
@@ -316,8 +380,12 @@ int BPF_PROG(on_state, struct sock *sk, int old_state, int new_state)
         if (ref) {
             tag(sk, ref, 1);
         }
-    } else if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE_WAIT &&
-               new_state != TCP_SYN_RECV) {
+    } else if (new_state == TCP_ESTABLISHED) {
+        on_connected(sk, old_state == TCP_SYN_RECV);
+    } else if (new_state == TCP_CLOSE) {
+        abandon(sk);
+        forget_excluded(sk);
+    } else if (new_state != TCP_CLOSE_WAIT && new_state != TCP_SYN_RECV) {
         abandon(sk);
     }
     return 0;

@@ -67,7 +67,8 @@ static int share_maps(struct bpf_object *o, const struct opr__bpf_shared *shared
     } maps[] = {{"slots", shared->slots_fd},
                 {"config", shared->config_fd},
                 {"generations", shared->generations_fd},
-                {"loss", shared->loss_fd}};
+                {"loss", shared->loss_fd},
+                {"excluded", shared->excluded_fd}};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
         struct bpf_map *m = bpf_object__find_map_by_name(o, maps[i].name);
         int rc = m ? bpf_map__reuse_fd(m, maps[i].fd) : 0;

@@ -11,7 +11,7 @@
 
 /* The maps that all probes share; borrowed. */
 struct opr__bpf_shared {
-    int slots_fd, config_fd, generations_fd, loss_fd;
+    int slots_fd, config_fd, generations_fd, loss_fd, excluded_fd;
 };
 
 /* A compiled probe, embedded in the library. */

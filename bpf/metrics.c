@@ -1,5 +1,6 @@
 #include "bpf/metrics.h"
 
+#include "bpf/latency.h"
 #include "bpf/loader.h"
 #include "bpf/slots.h"
 #include "core/base/alloc.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -63,6 +65,8 @@ static opr_status make_shared(struct opr_bpf *b, struct opr_error *reterr)
     s->generations_fd =
         make_map(BPF_MAP_TYPE_ARRAY, "generations", 4, 8, OPR_BPF_SLOTS, BPF_F_MMAPABLE);
     s->loss_fd = make_map(BPF_MAP_TYPE_ARRAY, "loss", 4, 8, OPR__BPF_LOSS__MAX, BPF_F_MMAPABLE);
+    s->excluded_fd = make_map(BPF_MAP_TYPE_LRU_HASH, "excluded", 8,
+                              sizeof(struct opr__latency_pair), OPR__LATENCY_EXCLUDED, 0);
     OPR_TRY(opr__bpf_array_map(s->generations_fd, &b->generations, reterr));
     return opr__bpf_array_map(s->loss_fd, &b->loss, reterr);
 }
@@ -96,7 +100,7 @@ opr_status opr_bpf_open(struct opr_bpf **ret_bpf, struct opr_error *reterr)
     struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     (void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* best effort: the load says what it lacks */
     struct opr_bpf *b = opr_xalloc(sizeof *b);
-    b->shared = (struct opr__bpf_shared){-1, -1, -1, -1};
+    b->shared = (struct opr__bpf_shared){-1, -1, -1, -1, -1};
     opr_status st = make_shared(b, reterr);
     if (st == OPR_OK) {
         open_probes(b, reterr);
@@ -132,6 +136,7 @@ void opr_bpf_close(struct opr_bpf *b)
     close_fd(b->shared.config_fd);
     close_fd(b->shared.generations_fd);
     close_fd(b->shared.loss_fd);
+    close_fd(b->shared.excluded_fd);
     opr_free(b);
 }
 
@@ -286,6 +291,16 @@ void opr_bpf_read(struct opr_bpf *b, uint32_t slot, struct opr_bpf_totals *ret_t
     }
     if (b->latency) {
         opr__latency_read(b->latency, slot, ret_totals);
+    }
+}
+
+void opr_bpf_exclude(struct opr_bpf *b, int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+    struct opr__latency_pair none = {0}; /* filled in where it connects */
+    if (b->latency && getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0) {
+        (void)bpf_map_update_elem(b->shared.excluded_fd, &cookie, &none, BPF_ANY); /* never full */
     }
 }
 

@@ -12,6 +12,7 @@ extern "C" {
 
 #define OPR_BPF_SLOTS 512
 #define OPR_BPF_BUCKETS 208
+#define OPR_BPF_WAIT_BUCKETS 25
 
 struct opr_bpf;
 
@@ -32,6 +33,9 @@ void opr_bpf_slot_remove(struct opr_bpf *b, uint32_t slot);
  * counts requests of us with opr_bpf_bucket(us) == i. */
 struct opr_bpf_totals {
     uint64_t cpu_ns, run_delay_ns;
+    /* Waits for a CPU: i counts those shorter than 2^i us (and no shorter), the last one the rest.
+     */
+    uint64_t waits[OPR_BPF_WAIT_BUCKETS];
     uint64_t arrivals, completions;
     uint64_t status[6]; /* by first digit of the HTTP status; 0: not known */
     uint64_t latency_sum_us;
@@ -41,6 +45,9 @@ struct opr_bpf_totals {
 void opr_bpf_read(struct opr_bpf *b, uint32_t slot, struct opr_bpf_totals *ret_totals);
 uint32_t opr_bpf_bucket(uint64_t us);
 uint64_t opr_bpf_bucket_upper_us(uint32_t bucket);
+/* Any thread. The connection that the socket is about to make is no user's: its requests do not
+ * count. Before connect(). */
+void opr_bpf_exclude(struct opr_bpf *b, int fd);
 /* Events that the probes could not count, by cause; a name is NULL past the end. */
 const char *opr_bpf_loss(struct opr_bpf *b, uint32_t i, uint64_t *ret_count);
 

@@ -26,6 +26,14 @@ struct {
     __type(value, struct opr__sched_totals);
 } totals SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, OPR__BPF_MAX_SLOTS);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct opr__sched_waits);
+} waits SEC(".maps");
+
 /* max_entries: CPUs, set by the loader. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -34,6 +42,35 @@ struct {
     __type(key, __u32);
     __type(value, struct opr__sched_current);
 } current_slots SEC(".maps");
+
+/* A task waits once before each time that it runs. */
+static __always_inline void count_wait(__u32 slot, __u64 delay_ns)
+{
+    struct opr__sched_waits *w = bpf_map_lookup_elem(&waits, &slot);
+    __u64 us = delay_ns / 1000;
+    __u32 bucket = 0;
+    if (!w) {
+        return;
+    }
+    if (us >> (OPR__SCHED_BUCKETS - 2)) {
+        bucket = OPR__SCHED_BUCKETS - 1;
+    } else {
+        __u32 v = us;
+        bucket += (v >> 16) ? 16 : 0;
+        v >>= (v >> 16) ? 16 : 0;
+        bucket += (v >> 8) ? 8 : 0;
+        v >>= (v >> 8) ? 8 : 0;
+        bucket += (v >> 4) ? 4 : 0;
+        v >>= (v >> 4) ? 4 : 0;
+        bucket += (v >> 2) ? 2 : 0;
+        v >>= (v >> 2) ? 2 : 0;
+        bucket += (v >> 1) ? 2 : v;
+    }
+    barrier_var(bucket); /* the verifier must see the check and the use of one register */
+    if (bucket < OPR__SCHED_BUCKETS) {
+        __sync_fetch_and_add(&w->count[bucket], 1);
+    }
+}
 
 static __always_inline void account(struct task_struct *task, struct opr__bpf_ref *ref, __u32 cpu)
 {
@@ -57,6 +94,7 @@ static __always_inline void account(struct task_struct *task, struct opr__bpf_re
     if (t) {
         t->cpu_ns += exec_ns - seen->exec_ns;
         t->run_delay_ns += delay_ns - seen->delay_ns;
+        count_wait(ref->slot, delay_ns - seen->delay_ns);
     }
     seen->exec_ns = exec_ns;
     seen->delay_ns = delay_ns;

@@ -6,8 +6,11 @@
 #include "core/base/clock.h"
 
 #include <errno.h>
+#include <string.h>
 
-enum { ARRAY_TOTALS, ARRAY_CURRENT, ARRAY__MAX };
+_Static_assert(OPR_BPF_WAIT_BUCKETS == OPR__SCHED_BUCKETS, "one histogram layout");
+
+enum { ARRAY_TOTALS, ARRAY_CURRENT, ARRAY_WAITS, ARRAY__MAX };
 
 struct opr__sched {
     struct opr__bpf_probe probe;
@@ -33,7 +36,7 @@ opr_status opr__sched_open(const struct opr__bpf_shared *shared, struct opr__sch
                            struct opr_error *reterr)
 {
     static const char *const optional[] = {"on_cgroup_mkdir", "on_cgroup_rmdir", NULL};
-    static const char *const arrays[] = {"totals", "current_slots", NULL};
+    static const char *const arrays[] = {"totals", "current_slots", "waits", NULL};
     const struct opr__bpf_image image = {
         "sched", opr__sched_image, opr__sched_image_len, optional, prepare, attach,
     };
@@ -74,6 +77,8 @@ void opr__sched_clear(struct opr__sched *s, uint32_t slot)
         t->cpu_ns = 0;
         t->run_delay_ns = 0;
     }
+    struct opr__sched_waits *waits = s->arrays[ARRAY_WAITS].data;
+    memset(&waits[slot], 0, sizeof waits[slot]);
     s->shown_ns[slot] = 0;
 }
 
@@ -106,4 +111,8 @@ void opr__sched_read(struct opr__sched *s, uint32_t slot, struct opr_bpf_totals 
     s->shown_ns[slot] = cpu_ns > s->shown_ns[slot] ? cpu_ns : s->shown_ns[slot];
     ret_totals->cpu_ns = s->shown_ns[slot];
     ret_totals->run_delay_ns = delay_ns;
+    volatile struct opr__sched_waits *waits = s->arrays[ARRAY_WAITS].data;
+    for (uint32_t i = 0; i < OPR_BPF_WAIT_BUCKETS; i++) {
+        ret_totals->waits[i] = waits[slot].count[i];
+    }
 }

@@ -11,6 +11,13 @@ struct opr__sched_totals {
     __u64 run_delay_ns;
 };
 
+/* Waits for a CPU by length: bucket i holds those shorter than 2^i us, the last one the rest. All
+ * CPUs add to it. */
+#define OPR__SCHED_BUCKETS 25
+struct opr__sched_waits {
+    __u64 count[OPR__SCHED_BUCKETS];
+};
+
 /* What runs on one CPU now; seq is odd while it changes. */
 struct opr__sched_current {
     __u64 seq;

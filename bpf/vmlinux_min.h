@@ -53,8 +53,21 @@ struct task_struct {
     struct css_set *cgroups;
 };
 
+struct net {
+    __u64 net_cookie;
+};
+
+struct net_pointer {
+    struct net *net;
+};
+
 struct sock_common {
+    __be32 skc_daddr;
+    __be32 skc_rcv_saddr;
+    __be16 skc_dport;
+    __u16 skc_num;
     volatile unsigned char skc_state;
+    struct net_pointer skc_net;
 };
 
 struct sock {

@@ -19,7 +19,7 @@ bool shim_fail(struct shim_failure *f, const char *what, const char *subject)
     return false;
 }
 
-bool shim_join_cgroups(const char *const *dirs, struct shim_failure *f)
+bool shim_join_cgroups(char *const *dirs, struct shim_failure *f)
 {
     for (; *dirs; dirs++) {
         char path[512];
@@ -43,9 +43,21 @@ static bool join_network(const char *path, struct shim_failure *f)
     return true;
 }
 
+enum { GROUPS_MAX = 64 };
+
+/* With a user or a group of its own the program has no groups but those named. */
 static bool set_user(const struct shim_spec *spec, struct shim_failure *f)
 {
-    if (spec->gid >= 0 && (setgroups(0, NULL) != 0 || setgid((gid_t)spec->gid) != 0)) {
+    gid_t groups[GROUPS_MAX];
+    size_t n = 0;
+    while (n < GROUPS_MAX && spec->groups[n]) {
+        groups[n] = (gid_t)strtoul(spec->groups[n], NULL, 10);
+        n++;
+    }
+    /* Only root can leave groups, and only root's have to be left. */
+    bool is_changed = geteuid() == 0 && (n > 0 || spec->gid >= 0 || spec->uid > 0);
+    if ((is_changed && setgroups(n, groups) != 0) ||
+        (spec->gid >= 0 && setgid((gid_t)spec->gid) != 0)) {
         return shim_fail(f, "set the group of", spec->args[0]);
     }
     if (spec->uid >= 0 && setuid((uid_t)spec->uid) != 0) {
@@ -127,6 +139,24 @@ static int wait_exit(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* The spec's words before those given; NULL: no memory. Lives as long as the process. */
+static char **with_prefix(const struct shim_spec *spec, char **args)
+{
+    size_t before = 0, count = 0;
+    while (spec->exec[before]) {
+        before++;
+    }
+    while (args[count]) {
+        count++;
+    }
+    char **all = calloc(before + count + 1, sizeof *all);
+    if (all) {
+        memcpy(all, spec->exec, before * sizeof *all);
+        memcpy(all + before, args, count * sizeof *all);
+    }
+    return all;
+}
+
 /* "operon-shim exec DIR PROGRAM ARG...": runs a program in a running container and ends as it does;
  * 126 where it can not be run. */
 int shim_exec_command(const char *dir, char **args)
@@ -148,7 +178,8 @@ int shim_exec_command(const char *dir, char **args)
         fprintf(stderr, "%s\n", f.text);
         return 126;
     }
-    pid_t child = fork();
+    args = with_prefix(&spec, args);
+    pid_t child = args ? fork() : -1;
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         shim_program_exec(&spec, args, &f);

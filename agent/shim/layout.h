@@ -7,6 +7,7 @@
  *     app.pid  host pid and start time of the program
  *     log      output, one line "TIME stdout|stderr F|P TEXT" each (CRI); log.1 is the older part
  *     exit     JSON, written once, after the program ended
+ *     upper, work   of an image's root: what the container writes
  */
 #ifndef OPR_AGENT_SHIM_LAYOUT_H
 #define OPR_AGENT_SHIM_LAYOUT_H
@@ -18,6 +19,8 @@
 #define SHIM_FILE_LOG "log"
 #define SHIM_FILE_LOG_OLD "log.1"
 #define SHIM_FILE_EXIT "exit"
+#define SHIM_FILE_UPPER "upper"
+#define SHIM_FILE_WORK "work"
 
 /* Keys. Those marked * may come more than once. A mount is src, then ro, then dst. */
 #define SHIM_KEY_ARG "arg"                 /* * the program and its arguments */
@@ -30,6 +33,12 @@
 #define SHIM_KEY_NAMESPACES "namespaces"   /* "1": own pid, mount, uts and ipc namespaces */
 #define SHIM_KEY_UID "uid"
 #define SHIM_KEY_GID "gid"
+#define SHIM_KEY_GROUP "group"           /* * supplementary group */
+#define SHIM_KEY_RO_ROOT "ro-root"       /* "1": all but the volumes is read-only */
+#define SHIM_KEY_EXEC "exec"             /* * put before the words of "operon-shim exec" */
+#define SHIM_KEY_ROOTFS "rootfs"         /* where the layers are mounted; absent: no image */
+#define SHIM_KEY_LAYERS_DIR "layers-dir" /* folder of the layers, which are locked (flock) */
+#define SHIM_KEY_LAYER "layer"           /* * one of its folders, the topmost first */
 #define SHIM_KEY_SRC "src"
 #define SHIM_KEY_RO "ro" /* "1" or "0" */
 #define SHIM_KEY_DST "dst"
@@ -37,8 +46,9 @@
 /* Exit status of the launcher ("operon-shim run"). */
 enum { SHIM_EXIT_STARTED = 0, SHIM_EXIT_FAILED = 1, SHIM_EXIT_RUNS_ALREADY = 3 };
 
-/* Signals that the shim takes: SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGUSR1 go on to the program;
- * this one kills the program and all it started. */
+/* Signals that the shim takes: SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGWINCH and
+ * SIGRTMIN+3 (what images name as STOPSIGNAL) go on to the program; this one kills the program and
+ * all it started. */
 #define SHIM_SIGNAL_KILL_ALL SIGUSR2
 
 #endif

@@ -232,16 +232,20 @@ static void become_shim(struct shim *s, int go, int result)
         _exit(1);
     }
     sigemptyset(&mask);
-    static const int taken[] = {
-        SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SHIM_SIGNAL_KILL_ALL};
+    const int taken[] = {SIGCHLD,  SIGTERM,      SIGINT,
+                         SIGHUP,   SIGQUIT,      SIGUSR1,
+                         SIGWINCH, SIGRTMIN + 3, SHIM_SIGNAL_KILL_ALL};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         sigaddset(&mask, taken[i]);
     }
     s->signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
     s->log = shim_log_open(s->dir_fd);
-    bool is_started = s->signals >= 0 && s->log && start_app(s);
+    struct shim_failure f = {{0}};
+    bool is_started = s->signals >= 0 && s->log && shim_layers_lock(&s->spec, &f) && start_app(s);
     if (!is_started) {
-        if (!s->error[0]) {
+        if (!s->error[0] && f.text[0]) {
+            snprintf(s->error, sizeof s->error, "%s", f.text);
+        } else if (!s->error[0]) {
             snprintf(s->error, sizeof s->error, "can not start: %s", strerror(errno));
         }
         s->status = 128 << 8;

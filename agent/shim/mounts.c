@@ -143,6 +143,51 @@ static bool overlay(const char *path, struct shim_failure *f)
     return true;
 }
 
+/* A folder of devices can not be overlaid; it becomes a small one of our own with the same in it.
+ */
+static bool mirror_devices(struct shim_failure *f)
+{
+    static const char mirror[] = OVERLAYS "/dev";
+    if (mkdir(mirror, 0755) != 0 || mount("tmpfs", mirror, "tmpfs", MS_NOSUID, "mode=755") != 0) {
+        return shim_fail(f, "mirror", "/dev");
+    }
+    DIR *dev = opendir("/dev");
+    bool is_ok = dev != NULL || shim_fail(f, "open", "/dev");
+    for (struct dirent *e; is_ok && (e = readdir(dev));) {
+        char path[NAME_MAX + 8], copy[NAME_MAX + sizeof mirror + 2];
+        struct stat st;
+        snprintf(path, sizeof path, "/dev/%s", e->d_name);
+        snprintf(copy, sizeof copy, "%s/%s", mirror, e->d_name);
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || lstat(path, &st) != 0) {
+            continue;
+        }
+        if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+            is_ok = (mknod(copy, st.st_mode, st.st_rdev) == 0 && chmod(copy, st.st_mode) == 0 &&
+                     lchown(copy, st.st_uid, st.st_gid) == 0) ||
+                    shim_fail(f, "create", copy);
+        } else if (S_ISLNK(st.st_mode)) {
+            is_ok = copy_link(path, copy) || shim_fail(f, "link", copy);
+        } else if (S_ISDIR(st.st_mode)) {
+            is_ok = (mkdir(copy, 0755) == 0 || shim_fail(f, "create", copy)) &&
+                    bind(path, copy, MS_REC, f);
+        } else {
+            is_ok = (make_file(copy) || shim_fail(f, "create", copy)) && bind(path, copy, 0, f);
+        }
+    }
+    if (dev) {
+        closedir(dev);
+    }
+    is_ok = is_ok &&
+            (mount(mirror, "/dev", NULL, MS_MOVE, NULL) == 0 || shim_fail(f, "replace", "/dev"));
+    note_private("/dev");
+    return is_ok;
+}
+
+static bool make_private(const char *path, struct shim_failure *f)
+{
+    return strcmp(path, "/dev") == 0 ? mirror_devices(f) : overlay(path, f);
+}
+
 /* Makes the folders of path from the character at on. */
 static bool make_dirs(char *path, size_t at)
 {
@@ -192,7 +237,7 @@ static bool make_target(const struct shim_spec *spec, size_t number, bool is_dir
         *slash = 0;
     } while (stat(path, &st) != 0);
     size_t at = strlen(path);
-    if (at > 0 && !is_private(&st) && !is_in_volume(spec, number, path) && !overlay(path, f)) {
+    if (at > 0 && !is_private(&st) && !is_in_volume(spec, number, path) && !make_private(path, f)) {
         return false;
     }
     snprintf(path, sizeof path, "%s", dst);
@@ -225,6 +270,27 @@ static int shorter_first(const void *a, const void *b)
     return x_len < y_len ? -1 : x_len > y_len;
 }
 
+static bool set_mount(const char *path, unsigned flags, uint64_t set, uint64_t clear)
+{
+    struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+    return syscall(SYS_mount_setattr, AT_FDCWD, path, flags, &attr, sizeof attr) == 0;
+}
+
+/* All of it, then the volumes that may be written are given back. */
+static bool make_read_only(const struct shim_spec *spec, struct shim_failure *f)
+{
+    if (!set_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0)) {
+        return shim_fail(f, "make read-only", "/");
+    }
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        const struct shim_mount *m = &spec->mounts[i];
+        if (!m->is_read_only && !set_mount(m->dst, 0, 0, MOUNT_ATTR_RDONLY)) {
+            return shim_fail(f, "make writable", m->dst);
+        }
+    }
+    return true;
+}
+
 bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shim_failure *f)
 {
     /* Slave, not private: when the host lets go of a mount (another Pod's network namespace), no
@@ -232,8 +298,11 @@ bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shi
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) {
         return shim_fail(f, "make mounts slaves of the host's", "/");
     }
+    if (spec->rootfs) {
+        return mount_proc(f) && shim_layers_mount(spec, dir, f);
+    }
     if (spec->n_mounts == 0) {
-        return mount_proc(f);
+        return mount_proc(f) && (!spec->is_root_read_only || make_read_only(spec, f));
     }
     if (!enter_new_root(dir, f) || !mount_proc(f)) {
         return false;
@@ -248,5 +317,5 @@ bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shi
     if (umount2(OLD_ROOT, MNT_DETACH) != 0 || rmdir(OLD_ROOT) != 0) {
         return shim_fail(f, "leave", OLD_ROOT);
     }
-    return true;
+    return !spec->is_root_read_only || make_read_only(spec, f);
 }

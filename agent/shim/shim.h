@@ -16,13 +16,13 @@ struct shim_mount {
 
 /* All pointers point into text. */
 struct shim_spec {
-    char *text;                           /* owned: the file */
-    char **args, **env;                   /* owned, NULL-terminated */
-    const char **cgroups, **shim_cgroups; /* owned, NULL-terminated */
-    struct shim_mount *mounts;            /* owned */
+    char *text;                                                 /* owned: the file */
+    char **args, **env;                                         /* owned, NULL-terminated */
+    char **cgroups, **shim_cgroups, **groups, **exec, **layers; /* the same */
+    struct shim_mount *mounts;                                  /* owned */
     size_t n_mounts;
-    const char *cwd, *hostname, *netns; /* NULL: absent */
-    bool has_namespaces;
+    const char *cwd, *hostname, *netns, *rootfs, *layers_dir; /* NULL: absent */
+    bool has_namespaces, is_root_read_only;
     long uid, gid; /* -1: as the shim */
 };
 
@@ -35,9 +35,13 @@ struct shim_failure {
 };
 bool shim_fail(struct shim_failure *f, const char *what, const char *subject);
 
-bool shim_join_cgroups(const char *const *dirs, struct shim_failure *f);
+bool shim_join_cgroups(char *const *dirs, struct shim_failure *f);
 /* /proc and the volumes, in a mount namespace of our own. */
 bool shim_mounts_apply(const struct shim_spec *spec, const char *dir, struct shim_failure *f);
+/* Holds a shared lock on each layer as long as this process lives. */
+bool shim_layers_lock(const struct shim_spec *spec, struct shim_failure *f);
+/* The image's layers and the folder of what is written, at spec->rootfs. */
+bool shim_layers_mount(const struct shim_spec *spec, const char *dir, struct shim_failure *f);
 /* The set-up of the program in its own process, up to exec. Returns only on failure. */
 void shim_container_exec(const struct shim_spec *spec, const char *dir, struct shim_failure *f);
 /* User, folder, environment and program, after all else. Returns only on failure. */

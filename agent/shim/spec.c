@@ -31,42 +31,67 @@ static char *read_all(int fd, size_t size)
     return text;
 }
 
-static void take(struct shim_spec *s, size_t *counts, const char *key, char *value)
+/* The lists of a spec, by their keys. */
+enum { LISTS = 7 };
+static const char *const list_keys[LISTS] = {SHIM_KEY_ARG,         SHIM_KEY_ENV,   SHIM_KEY_CGROUP,
+                                             SHIM_KEY_SHIM_CGROUP, SHIM_KEY_GROUP, SHIM_KEY_EXEC,
+                                             SHIM_KEY_LAYER};
+
+static char ***list_of(struct shim_spec *s, size_t number)
+{
+    char ***lists[LISTS] = {&s->args,   &s->env,  &s->cgroups, &s->shim_cgroups,
+                            &s->groups, &s->exec, &s->layers};
+    return lists[number];
+}
+
+static void take_text(struct shim_spec *s, const char *key, const char *value)
+{
+    const struct {
+        const char *key, **place;
+    } texts[] = {{SHIM_KEY_CWD, &s->cwd},
+                 {SHIM_KEY_HOSTNAME, &s->hostname},
+                 {SHIM_KEY_NETNS, &s->netns},
+                 {SHIM_KEY_ROOTFS, &s->rootfs},
+                 {SHIM_KEY_LAYERS_DIR, &s->layers_dir}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(key, texts[i].key) == 0) {
+            *texts[i].place = value;
+        }
+    }
+}
+
+static void take(struct shim_spec *s, size_t counts[LISTS], const char *key, char *value)
 {
     struct shim_mount *mount = &s->mounts[s->n_mounts];
-    if (strcmp(key, SHIM_KEY_ARG) == 0) {
-        s->args[counts[0]++] = value;
-    } else if (strcmp(key, SHIM_KEY_ENV) == 0) {
-        s->env[counts[1]++] = value;
-    } else if (strcmp(key, SHIM_KEY_CGROUP) == 0) {
-        s->cgroups[counts[2]++] = value;
-    } else if (strcmp(key, SHIM_KEY_SHIM_CGROUP) == 0) {
-        s->shim_cgroups[counts[3]++] = value;
-    } else if (strcmp(key, SHIM_KEY_SRC) == 0) {
+    for (size_t i = 0; i < LISTS; i++) {
+        if (strcmp(key, list_keys[i]) == 0) {
+            (*list_of(s, i))[counts[i]++] = value;
+            return;
+        }
+    }
+    if (strcmp(key, SHIM_KEY_SRC) == 0) {
         mount->src = value;
     } else if (strcmp(key, SHIM_KEY_RO) == 0) {
         mount->is_read_only = value[0] == '1';
     } else if (strcmp(key, SHIM_KEY_DST) == 0) {
         mount->dst = value;
         s->n_mounts++;
-    } else if (strcmp(key, SHIM_KEY_CWD) == 0) {
-        s->cwd = value;
-    } else if (strcmp(key, SHIM_KEY_HOSTNAME) == 0) {
-        s->hostname = value;
-    } else if (strcmp(key, SHIM_KEY_NETNS) == 0) {
-        s->netns = value;
     } else if (strcmp(key, SHIM_KEY_NAMESPACES) == 0) {
         s->has_namespaces = value[0] == '1';
+    } else if (strcmp(key, SHIM_KEY_RO_ROOT) == 0) {
+        s->is_root_read_only = value[0] == '1';
     } else if (strcmp(key, SHIM_KEY_UID) == 0) {
         s->uid = atol(value);
     } else if (strcmp(key, SHIM_KEY_GID) == 0) {
         s->gid = atol(value);
+    } else {
+        take_text(s, key, value);
     }
 }
 
 static void parse(struct shim_spec *s, size_t size)
 {
-    size_t counts[4] = {0};
+    size_t counts[LISTS] = {0};
     for (char *at = s->text; at < s->text + size;) {
         size_t len = strlen(at);
         char *equals = strchr(at, '=');
@@ -93,12 +118,13 @@ bool shim_spec_read(int dir_fd, struct shim_spec *ret_spec)
     for (size_t i = 0; s.text && i < size; i++) {
         strings += s.text[i] == 0;
     }
-    s.args = calloc(strings + 1, sizeof *s.args);
-    s.env = calloc(strings + 1, sizeof *s.env);
-    s.cgroups = calloc(strings + 1, sizeof *s.cgroups);
-    s.shim_cgroups = calloc(strings + 1, sizeof *s.shim_cgroups);
+    bool has_memory = s.text != NULL;
+    for (size_t i = 0; i < LISTS; i++) {
+        *list_of(&s, i) = calloc(strings + 1, sizeof(char *));
+        has_memory = has_memory && *list_of(&s, i);
+    }
     s.mounts = calloc(strings + 1, sizeof *s.mounts);
-    if (!s.text || !s.args || !s.env || !s.cgroups || !s.shim_cgroups || !s.mounts) {
+    if (!has_memory || !s.mounts) {
         fprintf(stderr, "can not read the spec file: no memory, or it changed\n");
         return false;
     }

@@ -227,22 +227,26 @@ static struct json_object *node_metrics(const struct opr_obj *node)
     return d;
 }
 
+/* The custom metrics of Pods: seconds, requests a second, requests, a share. */
+static const struct {
+    const char *metric, *member;
+    double scale;
+} custom[] = {{"http_server_latency_p99", "/http/p99Ms", 1e-3},
+              {"http_server_latency_p90", "/http/p90Ms", 1e-3},
+              {"http_server_latency_p50", "/http/p50Ms", 1e-3},
+              {"http_server_latency_mean", "/http/latencyMeanMs", 1e-3},
+              {"http_server_rps", "/http/rps", 1},
+              {"http_server_inflight", "/http/inflight", 1},
+              {"cpu_runqueue_delay_ratio", "/runDelayRatio", 1}};
+
+#define CUSTOMS (sizeof custom / sizeof *custom)
+
 static const char *metric_member(const char *metric, double *ret_scale)
 {
-    static const struct {
-        const char *metric, *member;
-        double scale;
-    } all[] = {{"http_server_latency_p99", "/http/p99Ms", 1e-3},
-               {"http_server_latency_p90", "/http/p90Ms", 1e-3},
-               {"http_server_latency_p50", "/http/p50Ms", 1e-3},
-               {"http_server_latency_mean", "/http/latencyMeanMs", 1e-3},
-               {"http_server_rps", "/http/rps", 1},
-               {"http_server_inflight", "/http/inflight", 1},
-               {"cpu_runqueue_delay_ratio", "/runDelayRatio", 1}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (strcmp(metric, all[i].metric) == 0) {
-            *ret_scale = all[i].scale;
-            return all[i].member;
+    for (size_t i = 0; i < CUSTOMS; i++) {
+        if (strcmp(metric, custom[i].metric) == 0) {
+            *ret_scale = custom[i].scale;
+            return custom[i].member;
         }
     }
     return NULL;
@@ -454,6 +458,18 @@ struct json_object *opr_samples_groups(void)
     return groups;
 }
 
+static void add_resource(struct json_object *resources, size_t i, const char *name)
+{
+    struct json_object *d = json_object_new_object();
+    opr_doc_put_str(d, "/name", name);
+    opr_doc_put_str(d, "/singularName", "");
+    (void)!opr_doc_put(d, "/namespaced", json_object_new_boolean(served[i].is_namespaced));
+    opr_doc_put_str(d, "/kind", served[i].kind);
+    json_object_object_add(d, "verbs", verbs_of(i));
+    json_object_array_add(resources, d);
+}
+
+/* A custom metric is a subresource of what it is about. */
 struct json_object *opr_samples_resources(struct opr_str group)
 {
     struct json_object *list = NULL, *resources = NULL;
@@ -471,13 +487,14 @@ struct json_object *opr_samples_resources(struct opr_str group)
             opr_doc_put_str(list, "/groupVersion", version);
             json_object_object_add(list, "resources", resources);
         }
-        struct json_object *d = json_object_new_object();
-        opr_doc_put_str(d, "/name", served[i].plural);
-        opr_doc_put_str(d, "/singularName", "");
-        (void)!opr_doc_put(d, "/namespaced", json_object_new_boolean(served[i].is_namespaced));
-        opr_doc_put_str(d, "/kind", served[i].kind);
-        json_object_object_add(d, "verbs", verbs_of(i));
-        json_object_array_add(resources, d);
+        if (strcmp(served[i].group, CUSTOM) != 0) {
+            add_resource(resources, i, served[i].plural);
+        }
+        for (size_t k = 0; strcmp(served[i].group, CUSTOM) == 0 && k < CUSTOMS; k++) {
+            char name[64];
+            snprintf(name, sizeof name, "pods/%s", custom[k].metric);
+            add_resource(resources, i, name);
+        }
     }
     return list;
 }

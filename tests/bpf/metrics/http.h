@@ -34,8 +34,22 @@ inline void serve_connection(int fd)
     close(fd);
 }
 
-inline int listen_loopback(uint16_t *ret_port)
+/* is_dual: an IPv6 socket that takes IPv4 too, as many servers have it. */
+inline int listen_loopback(uint16_t *ret_port, bool is_dual = false)
 {
+    if (is_dual) {
+        int fd = socket(AF_INET6, SOCK_STREAM, 0), zero = 0;
+        struct sockaddr_in6 a = {};
+        a.sin6_family = AF_INET6;
+        socklen_t len = sizeof a;
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+        if (bind(fd, reinterpret_cast<struct sockaddr *>(&a), len) != 0 || listen(fd, 128) != 0 ||
+            getsockname(fd, reinterpret_cast<struct sockaddr *>(&a), &len) != 0) {
+            return -1;
+        }
+        *ret_port = ntohs(a.sin6_port);
+        return fd;
+    }
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in a = {};
     a.sin_family = AF_INET;
@@ -50,10 +64,10 @@ inline int listen_loopback(uint16_t *ret_port)
 }
 
 /* In a child of the cgroup; tells its port through the pipe. */
-inline void run_server(int tell_fd)
+inline void run_server(int tell_fd, bool is_dual)
 {
     uint16_t port = 0;
-    int listener = listen_loopback(&port);
+    int listener = listen_loopback(&port, is_dual);
     if (write(tell_fd, &port, sizeof port) != sizeof port) {
         return;
     }
@@ -64,14 +78,14 @@ inline void run_server(int tell_fd)
     }
 }
 
-inline uint16_t start_server(Cgroup &cgroup)
+inline uint16_t start_server(Cgroup &cgroup, bool is_dual = false)
 {
     int ends[2];
     uint16_t port = 0;
     if (pipe(ends) != 0) {
         return 0;
     }
-    cgroup.start([&] { run_server(ends[1]); });
+    cgroup.start([&] { run_server(ends[1], is_dual); });
     if (read(ends[0], &port, sizeof port) != sizeof port) {
         port = 0;
     }
@@ -83,9 +97,13 @@ inline uint16_t start_server(Cgroup &cgroup)
 class Client
 {
   public:
-    explicit Client(uint16_t port)
+    /* before: what is done with the socket before it connects. */
+    explicit Client(uint16_t port, const std::function<void(int)> &before = nullptr)
     {
         fd_ = socket(AF_INET, SOCK_STREAM, 0);
+        if (before) {
+            before(fd_);
+        }
         struct sockaddr_in a = {};
         a.sin_family = AF_INET;
         a.sin_port = htons(port);
@@ -102,6 +120,18 @@ class Client
     bool is_open() const
     {
         return is_open_;
+    }
+    uint16_t local_port() const
+    {
+        struct sockaddr_in a = {};
+        socklen_t len = sizeof a;
+        getsockname(fd_, reinterpret_cast<struct sockaddr *>(&a), &len);
+        return ntohs(a.sin_port);
+    }
+    void reset_at_end()
+    {
+        struct linger now = {1, 0};
+        setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
     bool send_request(int status, int delay_us)
     {

@@ -152,7 +152,22 @@ TEST_F(Probes, RunDelayEqualsTheKernels)
         want += static_cast<double>(delay);
     }
     EXPECT_GT(want, 1e8);
-    expect_near_share(static_cast<double>(read(b_, slot).run_delay_ns), want, 0.01, 1e7);
+    struct opr_bpf_totals t = read(b_, slot);
+    expect_near_share(static_cast<double>(t.run_delay_ns), want, 0.01, 1e7);
+    /* the histogram's waits are those of the sum: no less than its lower bounds, no more than its
+     * upper ones */
+    double least = 0, most = 0;
+    uint64_t waits = 0;
+    for (uint32_t i = 0; i + 1 < OPR_BPF_WAIT_BUCKETS; i++) {
+        double n = static_cast<double>(t.waits[i]);
+        least += n * (i ? static_cast<double>(1u << (i - 1)) : 0) * 1000;
+        most += n * static_cast<double>(1u << i) * 1000;
+        waits += t.waits[i];
+    }
+    EXPECT_GT(waits, 10u);
+    EXPECT_EQ(t.waits[OPR_BPF_WAIT_BUCKETS - 1], 0u);
+    EXPECT_LE(least, static_cast<double>(t.run_delay_ns));
+    EXPECT_GE(most, static_cast<double>(t.run_delay_ns));
 }
 
 TEST_F(Probes, ACgroupBelowCounts)
@@ -304,6 +319,58 @@ TEST_F(Probes, ARequestThatIsNoHttpIsIgnored)
     EXPECT_EQ(recv(fd, data, sizeof data, 0), 0);
     close(fd);
     EXPECT_EQ(read(b_, slot).arrivals, 0u);
+}
+
+TEST_F(Probes, WhatTheAgentAsksItselfDoesNotCount)
+{
+    need(OPR_BPF_LATENCY, "latency");
+    uint32_t slot = add(b_, cgroup_);
+    for (bool is_dual : {false, true}) {
+        uint64_t before = read(b_, slot).completions;
+        uint16_t port = start_server(cgroup_, is_dual);
+        ASSERT_NE(port, 0);
+        Client user(port);
+        for (int i = 0; i < 5; i++) {
+            Client own(port, [&](int fd) { opr_bpf_exclude(b_, fd); });
+            EXPECT_GT(own.request(200, 0), 0);
+            EXPECT_GT(own.request(500, 0), 0);
+            EXPECT_GT(user.request(200, 0), 0);
+        }
+        /* refused: nobody listens; what is entered for it does not stay for another */
+        Client lost(1, [&](int fd) { opr_bpf_exclude(b_, fd); });
+        EXPECT_FALSE(lost.is_open());
+        eventually([&] { return read(b_, slot).completions == before + 5; });
+        EXPECT_EQ(read(b_, slot).arrivals, before + 5);
+        EXPECT_EQ(read(b_, slot).status[5], 0u);
+    }
+}
+
+TEST_F(Probes, APortThatTheAgentUsedBeforeIsAUsersAgain)
+{
+    need(OPR_BPF_LATENCY, "latency");
+    uint32_t slot = add(b_, cgroup_);
+    uint16_t port = start_server(cgroup_);
+    uint16_t local = 0;
+    {
+        /* an end by reset leaves no TIME_WAIT, so that the next may have the port at once */
+        Client own(port, [&](int fd) { opr_bpf_exclude(b_, fd); });
+        EXPECT_GT(own.request(200, 0), 0);
+        local = own.local_port();
+        own.reset_at_end();
+    }
+    Client user(port, [&](int fd) {
+        int one = 1;
+        struct sockaddr_in a = {};
+        a.sin_family = AF_INET;
+        a.sin_port = htons(local);
+        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        EXPECT_EQ(bind(fd, reinterpret_cast<struct sockaddr *>(&a), sizeof a), 0);
+    });
+    ASSERT_EQ(user.local_port(), local);
+    EXPECT_GT(user.request(200, 0), 0);
+    eventually([&] { return read(b_, slot).completions == 1; });
+    EXPECT_EQ(read(b_, slot).arrivals, 1u);
 }
 
 TEST_F(Probes, AServerOlderThanTheAgentIsSeen)

@@ -1,163 +1,12 @@
 /* The agent against the embedded API server in this process: a Pod's life, a killed program, a
  * killed agent, a power cut. Host network, so that nothing of the machine's network changes. */
-#include "agent/agent.h"
-#include "apiserver/apiserver.h"
-#include "core/base/str.h"
-#include "support.h"
-
-#include <signal.h>
+#include "agent_fixture.h"
 
 namespace
 {
 
-class Agent : public WithFolder
+class Agent : public AgentFixture
 {
-  protected:
-    struct opr_apiserver *apiserver = nullptr;
-    struct opr_loop *server_loop = opr_loop_new(), *loop = nullptr;
-    struct opr_client *client = nullptr, *agent_client = nullptr;
-    struct opr_caller *caller = nullptr;
-    struct opr_agent *agent = nullptr;
-    std::thread loop_thread;
-    std::string cgroup = "operon-test-" + std::to_string(getpid());
-
-    void SetUp() override
-    {
-        WithFolder::SetUp();
-        if (IsSkipped() || HasFatalFailure()) {
-            return;
-        }
-        static const char *const groups[] = {"system:masters", NULL};
-        struct opr_error err = {};
-        struct opr_apiserver_config config = {};
-        config.address = "127.0.0.1";
-        config.clock = opr_clock_system();
-        ASSERT_EQ(OPR_OK, opr_apiserver_new(&config, &apiserver, &err)) << err.message;
-        client = opr_client_new(
-            opr_transport_local_new(server_loop, opr_apiserver_handler(apiserver), "test", groups));
-        caller = opr_caller_new(client);
-        start_agent();
-        ASSERT_TRUE(wait_for([&] {
-            return get("/api/v1/nodes/n1", "/status/nodeInfo/operatingSystem") == "linux";
-        }));
-    }
-    void TearDown() override
-    {
-        if (agent) {
-            stop_agent();
-        }
-        opr_caller_free(caller);
-        opr_client_free(client);
-        opr_apiserver_free(apiserver);
-        opr_loop_free(server_loop);
-        if (!dir.empty()) {
-            opr_agent_clean(cgroup.c_str(), "n1", (dir + "/n1").c_str(), nullptr);
-            opr_agent_clean_network(cgroup.c_str(), nullptr, nullptr);
-        }
-        WithFolder::TearDown();
-    }
-    void start_agent()
-    {
-        static const char *const groups[] = {"system:masters", NULL};
-        struct opr_error err = {};
-        loop = opr_loop_new();
-        agent_client = opr_client_new(
-            opr_transport_local_new(loop, opr_apiserver_handler(apiserver), "test", groups));
-        std::string node_dir = dir + "/n1";
-        struct opr_agent_config config = {};
-        config.loop = loop;
-        config.client = agent_client;
-        config.clock = opr_clock_system();
-        config.node_name = "n1";
-        config.dir = node_dir.c_str();
-        config.roles = OPR_AGENT_PODS;
-        config.sync_period_ms = 500;
-        config.lease_ms = 500;
-        config.cgroup_parent = cgroup.c_str();
-        ASSERT_EQ(OPR_OK, opr_agent_new(&config, &agent, &err)) << err.message;
-        opr_agent_start(agent);
-        loop_thread = std::thread([this] { opr_loop_run(loop); });
-    }
-    void stop_agent()
-    {
-        opr_loop_post(
-            loop,
-            [](void *arg) {
-                auto *self = static_cast<Agent *>(arg);
-                opr_agent_stop(
-                    self->agent,
-                    [](void *inner) { opr_loop_stop(static_cast<Agent *>(inner)->loop); }, self);
-            },
-            this);
-        loop_thread.join();
-        opr_agent_free(agent);
-        opr_client_free(agent_client);
-        opr_loop_free(loop);
-        agent = nullptr;
-    }
-    opr_status call(const char *method, const std::string &path, const std::string &body,
-                    struct opr_obj **ret = nullptr)
-    {
-        struct opr_error err = {};
-        opr_status st = opr_call(caller, method, path.c_str(), "application/json",
-                                 opr_str_n(body.data(), body.size()), ret, &err);
-        if (st != OPR_OK && st != OPR_E_NOT_FOUND) {
-            ADD_FAILURE() << method << " " << path << ": " << err.message;
-        }
-        return st;
-    }
-    /* Text (or number) at a pointer of an object; "" where it is absent. */
-    std::string get(const std::string &path, const char *ptr)
-    {
-        struct opr_obj *o = nullptr;
-        struct opr_error err = {};
-        if (opr_call(caller, "GET", path.c_str(), NULL, opr_str{}, &o, &err) != OPR_OK) {
-            return "";
-        }
-        const struct opr_obj *v = opr_json_at(o, ptr);
-        std::string text = opr_json_type(v) == OPR_TYPE_NUMBER
-                               ? std::to_string(opr_json_int(v, "", 0))
-                               : opr_json_str(v, "", "");
-        opr_json_unref(o);
-        return text;
-    }
-    void create(const std::string &name, const std::string &spec)
-    {
-        ASSERT_EQ(OPR_OK,
-                  call("POST", "/api/v1/namespaces/default/pods",
-                       R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name +
-                           R"("},"spec":{"nodeName":"n1","terminationGracePeriodSeconds":1,)" +
-                           R"("automountServiceAccountToken":false,)" + spec + "}}"));
-    }
-    void create_sh(const std::string &name, const std::string &script, const std::string &more = "")
-    {
-        create(name, more +
-                         R"("containers":[{"name":"c","image":"operon.local/host","command":)"
-                         R"(["sh","-c",")" +
-                         script + R"("]}])");
-    }
-    std::string pod(const std::string &name, const char *ptr)
-    {
-        return get("/api/v1/namespaces/default/pods/" + name, ptr);
-    }
-    bool waits_for(const std::string &name, const char *ptr, const std::string &value)
-    {
-        bool is_ok = wait_for([&] { return pod(name, ptr) == value; });
-        EXPECT_EQ(value, pod(name, ptr)) << name << " " << ptr;
-        return is_ok;
-    }
-    std::string run_dir(const std::string &name, int attempt)
-    {
-        return dir + "/n1/pods/" + pod(name, "/metadata/uid") + "/containers/c/" +
-               std::to_string(attempt);
-    }
-    pid_t app(const std::string &name, int attempt)
-    {
-        return (pid_t)atol(read_file(run_dir(name, attempt) + "/app.pid").c_str());
-    }
-    static constexpr const char *PHASE = "/status/phase";
-    static constexpr const char *STATE = "/status/containerStatuses/0/state";
-    static constexpr const char *RESTARTS = "/status/containerStatuses/0/restartCount";
 };
 
 TEST_F(Agent, RegistersItsNodeAndRenewsItsLease)
@@ -171,11 +20,52 @@ TEST_F(Agent, RegistersItsNodeAndRenewsItsLease)
     EXPECT_TRUE(wait_for([&] { return get(path, "/spec/renewTime") > first; }));
 }
 
+TEST_F(Agent, ItsNodeTellsWhatItIsAndIsBelieved)
+{
+    const char *node = "/api/v1/nodes/n1";
+    EXPECT_EQ("operon.local/host", get(node, "/status/images/0/names/0"));
+    EXPECT_NE("", get(node, "/status/nodeInfo/bootID"));
+    EXPECT_NE("", get(node, "/status/capacity/ephemeral-storage"));
+    EXPECT_EQ("127.0.0.1", get(node, "/status/addresses/0/address"));
+    EXPECT_EQ("", get(node, "/status/addresses/1/address")) << "no name that leads nowhere";
+    auto ready = [&] {
+        for (int i = 0; i < 4; i++) {
+            std::string at = "/status/conditions/" + std::to_string(i);
+            if (get(node, (at + "/type").c_str()) == "Ready") {
+                return get(node, (at + "/status").c_str());
+            }
+        }
+        return std::string();
+    };
+    EXPECT_TRUE(wait_for([&] { return ready() == "True"; }));
+    struct opr_obj *events = nullptr;
+    std::string reasons;
+    ASSERT_TRUE(wait_for([&] {
+        reasons.clear();
+        (void)call("GET", "/api/v1/namespaces/default/events", "", &events);
+        const struct opr_obj *list = opr_json_at(events, "/items");
+        for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
+            reasons += std::string(opr_json_str(v, "/reason", "")) + " ";
+        }
+        opr_json_unref(events);
+        return reasons.find("NodeReady ") != std::string::npos;
+    })) << reasons;
+    EXPECT_NE(std::string::npos, reasons.find("Starting ")) << reasons;
+    EXPECT_NE(std::string::npos, reasons.find("NodeHasSufficientPID ")) << reasons;
+    struct opr_error err = {};
+    const char *patch = R"({"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}})";
+    ASSERT_EQ(OPR_OK,
+              opr_call(caller, "PATCH", "/api/v1/nodes/n1/status",
+                       "application/strategic-merge-patch+json", opr_str_of(patch), NULL, &err))
+        << err.message;
+    EXPECT_TRUE(wait_for([&] { return ready() == "True"; }, 20)) << "as after a late lease";
+}
+
 TEST_F(Agent, APodRunsAndIsDeleted)
 {
     create_sh("a", "echo hello; exec sleep 60");
     ASSERT_TRUE(waits_for("a", PHASE, "Running"));
-    EXPECT_EQ("127.0.0.1", pod("a", "/status/podIP"));
+    EXPECT_NE("", pod("a", "/status/podIP"));
     EXPECT_EQ("BestEffort", pod("a", "/status/qosClass"));
     EXPECT_NE("", pod("a", "/status/containerStatuses/0/state/running/startedAt"));
     EXPECT_TRUE(wait_for(
@@ -268,7 +158,18 @@ TEST_F(Agent, OtherImagesAreRefusedHonestly)
     create("img", R"("containers":[{"name":"c","image":"nginx:1"}])");
     ASSERT_TRUE(
         waits_for("img", "/status/containerStatuses/0/state/waiting/reason", "ErrImagePull"));
+    const char *message = "/status/containerStatuses/0/state/waiting/message";
+    EXPECT_NE(std::string::npos, pod("img", message).find("operon image load"))
+        << pod("img", message);
     EXPECT_EQ("Pending", pod("img", PHASE));
+    EXPECT_TRUE(
+        waits_for("img", "/status/containerStatuses/0/state/waiting/reason", "ImagePullBackOff"));
+    create("never", R"("containers":[{"name":"c","image":"nginx:1","imagePullPolicy":"Never"}])");
+    EXPECT_TRUE(waits_for("never", "/status/containerStatuses/0/state/waiting/reason",
+                          "ErrImageNeverPull"));
+    create("bad", R"("containers":[{"name":"c","image":"UPPER:1"}])");
+    EXPECT_TRUE(
+        waits_for("bad", "/status/containerStatuses/0/state/waiting/reason", "InvalidImageName"));
 }
 
 TEST_F(Agent, EnvironmentFromObjects)
@@ -356,11 +257,6 @@ TEST_F(Agent, APhaseThatIsFinalEndsTheContainers)
     ASSERT_TRUE(waits_for("t", PHASE, "Running"));
     pid_t pid = app("t", 0);
     struct opr_error err = {};
-    std::string version; /* the agent's own writes about the start are over */
-    while (version != pod("t", "/metadata/resourceVersion")) {
-        version = pod("t", "/metadata/resourceVersion");
-        usleep(400000);
-    }
     ASSERT_EQ(OPR_OK, opr_call(caller, "PATCH", "/api/v1/namespaces/default/pods/t/status",
                                "application/merge-patch+json",
                                opr_str_of(R"({"status":{"phase":"Failed"}})"), NULL, &err))
@@ -368,6 +264,40 @@ TEST_F(Agent, APhaseThatIsFinalEndsTheContainers)
     EXPECT_TRUE(wait_for(
         [&] { return access(("/proc/" + std::to_string(pid) + "/exe").c_str(), F_OK) != 0; }));
     EXPECT_EQ("Failed", pod("t", PHASE));
+}
+
+/* Others write the Pod all the while; nothing of theirs is lost, and the agent's status arrives. */
+TEST_F(Agent, WritesOfOthersAndItsOwnBothArrive)
+{
+    create_sh("w", "sleep 0.3; exit 3", R"("restartPolicy":"Never",)");
+    for (int i = 0; i < 40; i++) {
+        std::string n = std::to_string(i);
+        std::string patch = R"({"metadata":{"annotations":{"a)" + n + R"(":"x"}}})";
+        std::string gate =
+            R"({"status":{"conditions":[{"type":"test.local/c)" + n + R"(","status":"True"}]}})";
+        struct opr_error err = {};
+        const std::string path = "/api/v1/namespaces/default/pods/w";
+        ASSERT_EQ(OPR_OK, opr_call(caller, "PATCH", path.c_str(), "application/merge-patch+json",
+                                   opr_str_of(patch.c_str()), NULL, &err))
+            << err.message;
+        ASSERT_EQ(OPR_OK, opr_call(caller, "PATCH", (path + "/status").c_str(),
+                                   "application/strategic-merge-patch+json",
+                                   opr_str_of(gate.c_str()), NULL, &err))
+            << err.message;
+        usleep(10000);
+    }
+    ASSERT_TRUE(waits_for("w", PHASE, "Failed"));
+    EXPECT_EQ("3", pod("w", "/status/containerStatuses/0/state/terminated/exitCode"));
+    struct opr_obj *o = nullptr;
+    (void)call("GET", "/api/v1/namespaces/default/pods/w", "", &o);
+    EXPECT_EQ(40u, opr_json_len(opr_json_at(o, "/metadata/annotations")));
+    int kept = 0;
+    const struct opr_obj *list = opr_json_at(o, "/status/conditions");
+    for (const struct opr_obj *c = opr_json_first(list); c; c = opr_json_next(c)) {
+        kept += opr_str_starts(opr_json_text(c, "/type"), "test.local/");
+    }
+    EXPECT_EQ(40, kept);
+    opr_json_unref(o);
 }
 
 TEST_F(Agent, TheActiveDeadlineEndsAPod)

@@ -119,7 +119,8 @@ TEST_F(Network, TheKernelTakesTheServiceTableAndKeepsOthers)
     ASSERT_EQ(OPR_OK, opr__nft_run("table ip other {\n chain c {\n }\n}\n", &err)) << err.message;
     for (size_t n : {2, 0, 2}) {
         struct opr_buf text = {};
-        opr__proxy_rules(&text, "10.99.0.0/16", "10.163.0.0/16", services, n, slices, 1);
+        struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24};
+        opr__proxy_rules(&text, &ranges, services, n, slices, 1);
         ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << "\n" << text.data;
         opr_buf_fini(&text);
     }
@@ -131,6 +132,42 @@ TEST_F(Network, TheKernelTakesTheServiceTableAndKeepsOthers)
     opr_json_unref(web);
     opr_json_unref(none);
     opr_json_unref(slice);
+}
+
+TEST_F(Network, TheKernelTakesLocalPoliciesAndHostPorts)
+{
+    struct opr_error err = {};
+    struct opr_obj *web =
+        parse(R"({"metadata":{"name":"web","namespace":"d"},"spec":{"clusterIP":)"
+              R"("10.99.0.7","internalTrafficPolicy":"Local","ports":[{"port":80}]}})");
+    struct opr_obj *slice = parse(
+        R"({"metadata":{"name":"s","namespace":"d","labels":{"kubernetes.io/service-name":"web"}},)"
+        R"("addressType":"IPv4","ports":[{"port":8080}],"endpoints":[{"addresses":["10.163.1.2"]},)"
+        R"({"addresses":["10.163.2.3"]},{"addresses":["192.0.2.2"]}]})");
+    struct opr_obj *pod = parse(
+        R"({"spec":{"containers":[{"ports":[{"containerPort":80,"hostPort":8080},{"containerPort":53,)"
+        R"("hostPort":53,"protocol":"UDP","hostIP":"127.0.0.1"}]}]},"status":{"podIP":"10.163.1.2",)"
+        R"("phase":"Running"}})");
+    const struct opr_obj *services[] = {web}, *slices[] = {slice}, *pods[] = {pod};
+    struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24};
+    struct opr_buf text = {};
+    opr__proxy_rules(&text, &ranges, services, 1, slices, 1);
+    ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << "\n" << text.data;
+    opr_buf_fini(&text);
+    for (size_t n : {1, 1, 0}) {
+        text = {};
+        opr__hostports_rules(&text, "10.163.1.0/24", pods, n);
+        ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << "\n" << text.data;
+        opr_buf_fini(&text);
+        std::string ruleset = output("nft list ruleset");
+        EXPECT_EQ(n == 1, ruleset.find("dport 8080 dnat to 10.163.1.2:80") != std::string::npos)
+            << ruleset;
+        EXPECT_EQ(n == 1, ruleset.find("operon-hostports-163-1") != std::string::npos) << ruleset;
+        EXPECT_NE(std::string::npos, ruleset.find("ip saddr 10.163.2.0/24 goto")) << ruleset;
+    }
+    opr_json_unref(web);
+    opr_json_unref(slice);
+    opr_json_unref(pod);
 }
 
 TEST_F(Network, ABadTableIsRefusedWholeWithAReason)
