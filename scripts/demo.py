@@ -2,6 +2,7 @@
 """The whole flow once, on real processes: apply, scale under load, a killed process, a killed node,
 load gone. Prints a timeline with measured times and exits non-zero where a step fails."""
 import argparse
+import glob
 import json
 import os
 import shutil
@@ -226,16 +227,16 @@ class Demo:
     def memory(self):
         """Memory of the cluster's own processes, proportional (shared pages counted once)."""
         total = 0
-        for entry in os.listdir("/proc"):
+        for path in (glob.glob(f"{self.dir}/run/*.pid") +
+                     glob.glob(f"{self.dir}/nodes/*/pods/*/containers/*/*/pid")):
             try:
-                exe = os.readlink(f"/proc/{entry}/exe") if entry.isdigit() else ""
-                if os.path.basename(exe).split(" ")[0] not in ("operon", "operon-shim"):
-                    continue
-                with open(f"/proc/{entry}/smaps_rollup") as f:
+                with open(path) as f:
+                    pid = f.read().split()[0]
+                with open(f"/proc/{pid}/smaps_rollup") as f:
                     total += sum(int(l.split()[1]) for l in f if l.startswith("Pss:"))
-            except OSError:
-                continue
-        self.say(f"      memory of all operon processes: {total / 1024:.1f} MiB")
+            except (OSError, IndexError):
+                continue  # it has ended
+        self.say(f"      memory of all processes of the cluster: {total / 1024:.1f} MiB")
 
     def close(self):
         if self.load and self.load.poll() is None:
