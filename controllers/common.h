@@ -14,9 +14,6 @@
 extern "C" {
 #endif
 
-/* Defined by OPR_PLUGIN_ENTRY, called by the loader. */
-const struct opr_plugin *opr_plugin_entry(const struct opr_host *host);
-
 static inline bool str_eq(const char *a, const char *b)
 {
     return strcmp(a ? a : "", b ? b : "") == 0;

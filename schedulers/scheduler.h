@@ -7,6 +7,8 @@
 #ifndef OPR_SCHEDULERS_SCHEDULER_H
 #define OPR_SCHEDULERS_SCHEDULER_H
 
+#include "schedulers/queue.h"
+
 #include <operon/plugin.h>
 #include <operon/policy.h>
 
@@ -18,10 +20,19 @@
 extern "C" {
 #endif
 
-const struct opr_plugin *opr_plugin_entry(const struct opr_host *host);
+/* Small allocations do not fail (docs/CONVENTIONS.md): a scheduler without its picture of the
+ * cluster would place pods wrongly. */
+static inline void *must(void *p)
+{
+    if (!p) {
+        abort();
+    }
+    return p;
+}
 
 #define SCHEDULER_NAME "default-scheduler"
-/* The key that only applies the inbox; no pod has this name. */
+#define BUDGET_GVK "policy/v1/PodDisruptionBudget"
+/* The one key: a reconcile takes in the inbox and then schedules from the queues. */
 #define DRAIN_KEY "*"
 
 /* Resources in thousandths, by index: three fixed ones, then extended ones as they are met. */
@@ -39,9 +50,8 @@ struct sched_pod {
     struct opr_obj *o;       /* ref */
     struct sched_node *node; /* on which it counts */
     struct amounts request;
-    uint64_t owner;           /* hash of the controller's UID; 0: none */
-    bool has_affinity;        /* has terms about other pods */
-    int64_t assumed_until_ms; /* 0: the server has confirmed the binding */
+    uint64_t owner;    /* hash of the controller's UID; 0: none */
+    bool has_affinity; /* has terms about other pods */
 };
 struct sched_node {
     char *name;                            /* owned; the key */
@@ -57,16 +67,28 @@ struct sched_node {
 };
 
 /* A change as the loop saw it. */
+enum { CHANGE_POD, CHANGE_NODE, CHANGE_NAMESPACE };
 struct change {
     struct change *next;
     struct opr_obj *o; /* ref */
-    bool is_node, is_gone;
+    int32_t kind;      /* CHANGE_* */
+    bool is_gone;
 };
-struct waiting {
-    char *ns, *name; /* owned */
-    uint64_t id;     /* hash of the UID */
-    int64_t priority;
-    bool wants_pods;
+/* What a change means for pods that wait. */
+enum {
+    EVENT_NODE_ADDED = 1u << 0, /* or its allocatable has changed */
+    EVENT_NODE_LABELS = 1u << 1,
+    EVENT_NODE_TAINTS = 1u << 2, /* or spec.unschedulable */
+    EVENT_NODE_GONE = 1u << 3,
+    EVENT_POD_ADDED = 1u << 4, /* to a node */
+    EVENT_POD_LABELS = 1u << 5,
+    EVENT_POD_GONE = 1u << 6, /* from a node, or it asks for less */
+    EVENT_NAMESPACE = 1u << 7
+};
+struct event {
+    uint32_t kinds;
+    const struct sched_node *node; /* as it is now; NULL: gone, or none */
+    const struct opr_obj *pod;     /* NULL: none */
 };
 
 struct cluster {
@@ -80,13 +102,10 @@ struct cluster {
     char *resources[RES_MAX]; /* owned names; the fixed ones too */
     char *zones[ZONES_MAX];   /* owned */
     uint32_t zone_count;
-    uint32_t affine_pods;    /* those with has_affinity */
-    struct waiting *waiting; /* owned: pods that fitted nowhere */
-    uint32_t waiting_count, waiting_room;
-    uint32_t next_start;    /* where the next cycle begins to look */
-    uint64_t random;        /* xorshift state, never 0 */
-    int64_t next_expiry_ms; /* when to look for assumptions that nobody confirmed */
-    bool wakes_all, wakes_for_pods;
+    uint32_t affine_pods; /* those with has_affinity */
+    struct queues queues;
+    uint32_t next_start; /* where the next cycle begins to look */
+    uint64_t random;     /* xorshift state, never 0 */
 };
 
 enum { REASONS_MAX = 64 };
@@ -116,7 +135,15 @@ struct cycle {
     uint32_t reason_count;
     struct spread *spread;     /* of the hard constraints; NULL: none */
     struct affinity *affinity; /* about other pods; NULL: no term concerns it */
-    bool wants_pods;           /* a pod that starts somewhere may help it */
+    int64_t priority;
+    uint32_t rejected_by;   /* bits of the filters that refused a node (filters.c), REJECTED_* */
+    bool is_hopeless;       /* said by a filter: less urgent pods are not what is in the way */
+    bool *hopeless;         /* by node index: where preemption can not help */
+    const char *preemption; /* why that made no room; NULL: not asked, or it did */
+    bool has_failed;       /* a victim is still there by an error: the attempt is repeated after its
+                              backoff */
+    bool has_told_failure; /* of a policy */
+    bool is_silent;        /* rejections are not counted: only whether it passes is asked */
 };
 
 /* One topology spread constraint and the matching pods in each of its domains. */
@@ -133,21 +160,36 @@ struct spread {
     uint32_t count;
 };
 
+/* Beside the bits of the built-in filters, by their order. */
+enum {
+    REJECTED_OUTSIDE = 1u << 30, /* by a plugin or policy: what it looks at is unknown */
+    REJECTED_ANYWAY = 1u << 31   /* there was no node to ask about */
+};
+
 /* cluster.c */
 struct cluster *cluster_new(uint64_t seed);
 void cluster_free(struct cluster *k);
-void cluster_post(struct cluster *k, const struct opr_obj *o, bool is_node, bool is_gone);
-void cluster_apply(struct cluster *k, int64_t now_ms); /* what the inbox holds */
+void cluster_post(struct cluster *k, const struct opr_obj *o, int32_t kind, bool is_gone);
+/* Takes in what the inbox holds, and wakes the pods that it may help. */
+void cluster_apply(struct cluster *k, struct opr_ctx *c);
 void cluster_assume(struct cluster *k, const struct opr_obj *pod, const struct amounts *request,
-                    struct sched_node *n, int64_t until_ms);
-void cluster_forget(struct cluster *k, const char *uid);
+                    struct sched_node *n);
+/* A pod that was assumed did not get bound. */
+void cluster_forget(struct cluster *k, struct opr_ctx *c, const char *uid);
+/* By name; may be one that only pods name (o is NULL). NULL: none. */
+struct sched_node *cluster_node(struct cluster *k, const char *name);
 bool cluster_has(struct cluster *k, const char *uid);
+/* On a node, and off it again: what it holds and what is used of it. */
+void node_put(struct sched_node *n, struct sched_pod *p);
+void node_take(struct sched_node *n, struct sched_pod *p);
 uint64_t cluster_random(struct cluster *k);
 
-/* waiting.c */
-void waiting_add(struct cluster *k, const struct opr_obj *pod, bool wants_pods);
-/* Queues those that a change may have helped. */
-void waiting_wake(struct cluster *k, struct opr_ctx *c);
+/* filters.c */
+bool filters_pass(struct cycle *y, const struct sched_node *n); /* counts why not */
+/* Whether a change may help a pod that those filters refused. */
+bool filters_may_help(struct cycle *y, uint32_t rejected_by, const struct event *e);
+/* Wakes the parked pods that a change may help. */
+void filters_wake(struct cluster *k, struct opr_ctx *c, const struct event *e);
 
 /* request.c */
 uint64_t text_hash(const char *text); /* FNV-1a, 64 bits */
@@ -155,17 +197,25 @@ uint64_t owner_hash(const struct opr_obj *pod);
 /* Index of a resource name; RES_MAX where there is no room left for one more. */
 uint32_t resource_index(struct cluster *k, const char *name);
 void pod_request(struct cluster *k, const struct opr_obj *pod, struct amounts *ret_request);
-bool pod_is_pending(const struct opr_obj *pod);
+bool pod_is_pending(const struct opr_obj *pod); /* ours to schedule, perhaps gated */
 bool pod_is_terminal(const struct opr_obj *pod);
 
 /* cycle.c */
+void cycle_init(struct cycle *y, struct opr_ctx *c, struct cluster *k, const struct opr_obj *pod);
 struct sched_node *cycle_run(struct cycle *y); /* NULL: fits nowhere, see reasons */
 void cycle_reject(struct cycle *y, const char *reason);
+const char *cycle_counts(struct cycle *y); /* "0/3 nodes are available: 3 Too many pods." */
 const char *cycle_message(struct cycle *y);
 
+/* preempt.c: deletes less urgent pods where that makes room. What the pod's nominatedNodeName is to
+ * be: the node's name; "": none any more; NULL: as it is. Unless it made room, y->preemption says
+ * why not. */
+const char *preempt(struct cycle *y);
+
 /* outcome.c */
-opr_result cycle_bind(struct cycle *y, struct sched_node *n);
-opr_result cycle_refuse(struct cycle *y);
+const char *time_text(struct opr_ctx *c, int64_t ms); /* RFC 3339 */
+void cycle_bind(struct cycle *y, struct queued *q, struct sched_node *n);
+void cycle_refuse(struct cycle *y, struct queued *q);
 
 /* A filter says whether the pod may run on a node, and why not. A score fills 0..100 a candidate.
  */
@@ -189,11 +239,15 @@ bool score_balanced(struct cycle *y, int64_t *ret_scores); /* balanced.c */
 struct spread *spread_count(struct cycle *y, const char *when);
 void spread_prepare(struct cycle *y); /* spread.c */
 bool filter_spread(struct cycle *y, const struct sched_node *n);
+bool spread_concerns(struct cycle *y, const struct opr_obj *pod);
 bool score_spread(struct cycle *y, int64_t *ret_scores); /* spread_score.c */
 void pod_affinity_prepare(struct cycle *y);              /* pod_affinity.c */
 bool filter_pod_affinity(struct cycle *y, const struct sched_node *n);
+bool pod_affinity_concerns(struct cycle *y, const struct opr_obj *pod);
 bool score_pod_affinity(struct cycle *y, int64_t *ret_scores); /* pod_affinity_score.c */
-void lua_filter(struct cycle *y);                              /* lua.c: drops candidates */
+void extension_filter(struct cycle *y); /* extension.c: other plugins' filters and scores */
+void extension_score(struct cycle *y);
+void lua_filter(struct cycle *y); /* lua.c: drops candidates */
 bool score_lua(struct cycle *y, int64_t *ret_scores);
 
 /* The string of a label, or NULL. */

@@ -37,19 +37,27 @@ struct record {
     struct marks recommended, ups, downs;
     int64_t status_ms; /* when the status was written last */
 };
+/* A name that discovery gave: the resource of a kind, the version of a group. */
+struct name {
+    struct name *next;
+    char *key, *value; /* owned */
+};
 struct autoscaler {
     int64_t period_ms;
     pthread_mutex_t lock;
     struct record *first; /* lock */
+    struct name *names;   /* lock */
 };
 
 struct hpa {
     struct opr_ctx *c;
+    struct autoscaler *autoscaler;
     const struct opr_obj *self;
     struct record *record;
     const char *ns;
     int64_t now_ms;
     int64_t min, max, current, desired;
+    int64_t status_replicas;           /* what the Scale says there is */
     const struct opr_obj *selector;    /* of the target's pods */
     const char *selector_text;         /* as the Scale says it */
     const struct opr_obj *const *pods; /* selected ones */
@@ -66,7 +74,20 @@ struct proposal {
     const char *name;    /* for messages */
     const char *problem; /* NULL: it could be computed */
     const char *problem_reason;
+    int64_t value_milli; /* of a metric that is one figure; is_average: per replica */
+    bool is_average;
 };
+
+/* names.c: names by discovery, kept for all. A name that turned out wrong is forgotten. */
+OPR_NODISCARD opr_status names_plural(struct hpa *h, const char *api_version, const char *kind,
+                                      const char **ret_plural);
+OPR_NODISCARD opr_status names_version(struct hpa *h, const char *group, const char **ret_version);
+const char *names_kind_key(struct hpa *h, const char *api_version, const char *kind);
+void names_forget(struct hpa *h, const char *key);
+void names_free(struct autoscaler *a);
+/* query.c: text for the query of a URL; a LabelSelector as text, escaped. */
+const char *query_escape(struct opr_ctx *c, const char *text);
+const char *query_selector(struct opr_ctx *c, const struct opr_obj *selector);
 
 /* target.c */
 OPR_NODISCARD opr_status target_read(struct hpa *h);
@@ -93,10 +114,17 @@ struct goal {
 struct outcome {
     int64_t replicas, utilization, average_milli;
 };
+bool goal_is_tolerated(const struct goal *goal, double ratio);
 bool ratio_replicas(const struct hpa *h, struct usage *usage, const struct goal *goal,
                     struct outcome *ret_outcome);
 /* metrics.c: fills proposals; also status.currentMetrics. */
 struct proposal metric_propose(struct hpa *h, const struct opr_obj *spec);
+struct goal goal_tolerance(const struct hpa *h);
+const char *quantity_text(struct opr_ctx *c, const char *resource, int64_t milli);
+/* values.c: metrics of one figure. metric_request: rest begins with the namespace. */
+struct proposal value_propose(struct hpa *h, const struct opr_obj *spec, bool is_external);
+OPR_NODISCARD opr_status metric_request(struct hpa *h, const char *group, const char *rest,
+                                        const struct opr_obj **ret_list);
 /* behavior.c: stabilisation, rate limits and bounds; sets AbleToScale and ScalingLimited. */
 int64_t behavior_limit(struct hpa *h, int64_t proposed);
 void behavior_note(struct hpa *h);

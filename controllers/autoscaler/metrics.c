@@ -1,7 +1,7 @@
 #include "controllers/autoscaler/autoscaler.h"
 
 /* "250m" for cpu, "64Mi" or a plain number of bytes for memory. */
-static const char *quantity(struct opr_ctx *c, const char *resource, int64_t milli)
+const char *quantity_text(struct opr_ctx *c, const char *resource, int64_t milli)
 {
     static const char *const units[] = {"", "Ki", "Mi", "Gi", "Ti"};
     if (!str_eq(resource, "memory")) {
@@ -24,9 +24,14 @@ static double tolerance(const struct hpa *h, const char *direction)
     return opr_obj_milli(h->self, ptr, &milli) == OPR_OK ? (double)milli / 1000 : 0.1;
 }
 
+struct goal goal_tolerance(const struct hpa *h)
+{
+    return (struct goal){.up = tolerance(h, "scaleUp"), .down = tolerance(h, "scaleDown")};
+}
+
 static bool read_goal(const struct hpa *h, const struct opr_obj *target, struct goal *ret_goal)
 {
-    *ret_goal = (struct goal){.up = tolerance(h, "scaleUp"), .down = tolerance(h, "scaleDown")};
+    *ret_goal = goal_tolerance(h);
     if (str_eq(opr_obj_str(target, "/type", ""), "Utilization")) {
         ret_goal->utilization = opr_obj_int(target, "/averageUtilization", 0);
         return ret_goal->utilization > 0;
@@ -53,7 +58,7 @@ static void note_resource(struct hpa *h, const char *type, const char *member, c
                           const char *container, const struct goal *goal, const struct outcome *out)
 {
     struct opr_doc *d = opr_doc_new(h->c, "{'name':%s,'current':{'averageValue':%s}}", resource,
-                                    quantity(h->c, resource, out->average_milli));
+                                    quantity_text(h->c, resource, out->average_milli));
     if (goal->utilization > 0) {
         opr_doc_set(d, "/current/averageUtilization", "%lld", (long long)out->utilization);
     }
@@ -118,7 +123,7 @@ static struct proposal propose_pods(struct hpa *h, const struct opr_obj *spec)
     p.replicas = out.replicas;
     struct opr_doc *d =
         opr_doc_new(h->c, "{'type':'Pods','pods':{'metric':%p,'current':{'averageValue':%s}}}",
-                    metric, quantity(h->c, name, out.average_milli));
+                    metric, quantity_text(h->c, name, out.average_milli));
     opr_doc_set(h->metrics, "/-", "%p", opr_doc_obj(d));
     return p;
 }
@@ -135,6 +140,12 @@ struct proposal metric_propose(struct hpa *h, const struct opr_obj *spec)
     }
     if (str_eq(type, "Pods")) {
         return propose_pods(h, opr_obj_at(spec, "/pods"));
+    }
+    if (str_eq(type, "Object")) {
+        return value_propose(h, opr_obj_at(spec, "/object"), false);
+    }
+    if (str_eq(type, "External")) {
+        return value_propose(h, opr_obj_at(spec, "/external"), true);
     }
     return (struct proposal){
         .problem = opr_ctx_text(h->c, "unknown metric source type \"%s\"", type),

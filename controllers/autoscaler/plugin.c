@@ -50,6 +50,7 @@ static opr_result reconcile(struct opr_ctx *c, const struct opr_obj *self)
     }
     struct hpa h = {
         .c = c,
+        .autoscaler = a,
         .self = self,
         .record = record_of(a, name),
         .ns = key.ns,
@@ -103,6 +104,7 @@ static void fini(void *state)
         free_record(r);
     }
     if (a) {
+        names_free(a);
         pthread_mutex_destroy(&a->lock);
     }
     free(a);

@@ -24,7 +24,7 @@ static double ratio_of(const struct sums *s, const struct goal *goal, struct out
     return (double)out->average_milli / (double)goal->average_milli;
 }
 
-static bool is_tolerated(const struct goal *goal, double ratio)
+bool goal_is_tolerated(const struct goal *goal, double ratio)
 {
     return 1 - goal->down <= ratio && ratio <= 1 + goal->up;
 }
@@ -66,7 +66,7 @@ static int64_t careful_replicas(const struct hpa *h, const struct usage *usage,
     struct outcome filled;
     double careful = ratio_of(&sum, goal, &filled);
     bool is_reversed = (ratio < 1 && careful > 1) || (ratio > 1 && careful < 1);
-    if (is_tolerated(goal, careful) || is_reversed) {
+    if (goal_is_tolerated(goal, careful) || is_reversed) {
         return h->current;
     }
     int64_t n = (int64_t)ceil(careful * (double)sum.count);
@@ -93,7 +93,7 @@ bool ratio_replicas(const struct hpa *h, struct usage *usage, const struct goal 
     double ratio = ratio_of(&sum, goal, ret_outcome);
     if (missing > 0 || (waiting > 0 && ratio > 1)) {
         ret_outcome->replicas = careful_replicas(h, usage, goal, sum, ratio);
-    } else if (is_tolerated(goal, ratio)) {
+    } else if (goal_is_tolerated(goal, ratio)) {
         ret_outcome->replicas = h->current;
     } else {
         ret_outcome->replicas = (int64_t)ceil(ratio * (double)sum.count);

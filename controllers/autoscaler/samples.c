@@ -1,25 +1,5 @@
 #include "controllers/autoscaler/autoscaler.h"
 
-static const char *query_of(struct hpa *h)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    char *out = opr_ctx_alloc(h->c, 3 * strlen(h->selector_text) + 1);
-    char *at = out;
-    for (const char *p = h->selector_text; *p != '\0'; p++) {
-        unsigned char x = (unsigned char)*p;
-        bool is_plain = (x >= '0' && x <= '9') || (x >= 'A' && x <= 'Z') ||
-                        (x >= 'a' && x <= 'z') || strchr("-._~", x);
-        if (is_plain) {
-            *at++ = (char)x;
-        } else {
-            *at++ = '%';
-            *at++ = hex[x >> 4];
-            *at++ = hex[x & 15];
-        }
-    }
-    return out;
-}
-
 /* "1s", "15.3s", "500ms", "1m0s" in milliseconds. */
 static int64_t duration_ms(const char *text)
 {
@@ -129,7 +109,7 @@ opr_status usage_of_resource(struct hpa *h, const char *resource, const char *co
     const struct opr_obj *list = NULL;
     const char *path =
         opr_ctx_text(h->c, "/apis/metrics.k8s.io/v1beta1/namespaces/%s/pods?labelSelector=%s",
-                     h->ns, query_of(h));
+                     h->ns, query_escape(h->c, h->selector_text));
     opr_status st = opr_request(h->c, "GET", path, NULL, &list);
     if (st != OPR_OK) {
         *ret_problem = opr_ctx_text(h->c, "unable to get metrics for resource %s: %s", resource,
@@ -154,10 +134,13 @@ opr_status usage_of_metric(struct hpa *h, const struct opr_obj *metric, struct u
 {
     const struct opr_obj *list = NULL;
     const char *name = opr_obj_str(metric, "/name", "");
-    const char *path = opr_ctx_text(
-        h->c, "/apis/custom.metrics.k8s.io/v1beta1/namespaces/%s/pods/*/%s?labelSelector=%s", h->ns,
-        name, query_of(h));
-    opr_status st = opr_request(h->c, "GET", path, NULL, &list);
+    const char *selector = query_selector(h->c, opr_obj_at(metric, "/selector"));
+    const char *rest = opr_ctx_text(h->c, "%s/pods/*/%s?labelSelector=%s", h->ns,
+                                    query_escape(h->c, name), query_escape(h->c, h->selector_text));
+    if (selector[0] != '\0') {
+        rest = opr_ctx_text(h->c, "%s&metricLabelSelector=%s", rest, selector);
+    }
+    opr_status st = metric_request(h, "custom.metrics.k8s.io", rest, &list);
     if (st != OPR_OK) {
         *ret_problem = opr_ctx_text(h->c, "unable to get metric %s: %s", name, opr_ctx_error(h->c));
         return st;

@@ -1,24 +1,5 @@
 #include "controllers/autoscaler/autoscaler.h"
 
-#include <ctype.h>
-
-/* The resource name of a kind by English rules, which discovery follows for the kinds that scale.
- */
-static const char *plural_of(struct opr_ctx *c, const char *kind)
-{
-    char *name = opr_ctx_text(c, "%s", kind);
-    size_t n = strlen(name);
-    for (char *p = name; *p != '\0'; p++) {
-        *p = (char)tolower((unsigned char)*p);
-    }
-    if (n > 1 && name[n - 1] == 'y' && !strchr("aeiou", name[n - 2])) {
-        return opr_ctx_text(c, "%.*sies", (int)n - 1, name);
-    }
-    bool takes_es = n > 0 && (strchr("sxz", name[n - 1]) ||
-                              (n > 1 && name[n - 1] == 'h' && strchr("cs", name[n - 2])));
-    return opr_ctx_text(c, "%s%s", name, takes_es ? "es" : "s");
-}
-
 /* "app=web,tier=front" as a LabelSelector; what a Scale says has no other operators where the
  * target's selector has none. */
 static const struct opr_obj *parse_selector(struct opr_ctx *c, const char *text)
@@ -58,14 +39,21 @@ opr_status target_read(struct hpa *h)
 {
     const struct opr_obj *ref = opr_obj_at(h->self, "/spec/scaleTargetRef"), *scale = NULL;
     const char *version = opr_obj_str(ref, "/apiVersion", "apps/v1");
-    const char *path = opr_ctx_text(
-        h->c, "/%s/%s/namespaces/%s/%s/%s/scale", strchr(version, '/') ? "apis" : "api", version,
-        h->ns, plural_of(h->c, opr_obj_str(ref, "/kind", "")), opr_obj_str(ref, "/name", ""));
-    opr_status st = opr_request(h->c, "GET", path, NULL, &scale);
+    const char *kind = opr_obj_str(ref, "/kind", ""), *plural = NULL;
+    opr_status st = names_plural(h, version, kind, &plural);
     if (st != OPR_OK) {
         return st;
     }
+    const char *path = opr_ctx_text(h->c, "/%s/%s/namespaces/%s/%s/%s/scale",
+                                    strchr(version, '/') ? "apis" : "api", version, h->ns, plural,
+                                    opr_obj_str(ref, "/name", ""));
+    st = opr_request(h->c, "GET", path, NULL, &scale);
+    if (st != OPR_OK) {
+        names_forget(h, names_kind_key(h, version, kind));
+        return st;
+    }
     h->current = h->desired = opr_obj_int(scale, "/spec/replicas", 0);
+    h->status_replicas = opr_obj_int(scale, "/status/replicas", 0);
     h->selector_text = opr_obj_str(scale, "/status/selector", "");
     h->selector = h->selector_text[0] != '\0' ? parse_selector(h->c, h->selector_text) : NULL;
     find_pods(h);

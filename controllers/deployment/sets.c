@@ -1,5 +1,7 @@
 #include "controllers/deployment/deployment.h"
 
+#include "controllers/claim.h"
+
 static int64_t annotation_int(const struct opr_obj *o, const char *ptr, int64_t dflt)
 {
     const char *text = opr_obj_str(o, ptr, "");
@@ -40,39 +42,15 @@ static int by_age(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* The cache may be old: only the server knows whether this Deployment may adopt. Once a sync. */
-static opr_status may_adopt(struct dep *d)
+static struct claimer claimer(const struct dep *d)
 {
-    const struct opr_obj *live = NULL;
-    opr_status st = opr_get_live(d->c, DEPLOYMENT_GVK, d->ns, d->name, &live);
-    if (st != OPR_OK) {
-        return st;
-    }
-    return str_eq(meta_uid(live), d->uid) && !is_deleting(live) ? OPR_OK : OPR_E_CONFLICT;
-}
-
-static opr_status adopt(struct dep *d, const struct opr_obj *o, const struct opr_obj **ret_obj)
-{
-    struct opr_doc *patch = opr_doc_new(
-        d->c,
-        "{'metadata':{'uid':%s,'ownerReferences':[{'apiVersion':'apps/v1','kind':'Deployment',"
-        "'name':%s,'uid':%s,'controller':true,'blockOwnerDeletion':true}]}}",
-        meta_uid(o), d->name, d->uid);
-    return opr_patch(d->c, o, NULL, OPR_PATCH_STRATEGIC, patch, ret_obj);
-}
-
-static opr_status release(struct dep *d, const struct opr_obj *o)
-{
-    struct opr_doc *patch = opr_doc_new(
-        d->c, "{'metadata':{'uid':%s,'ownerReferences':[{'$patch':'delete','uid':%s}]}}",
-        meta_uid(o), d->uid);
-    opr_status st = opr_patch(d->c, o, NULL, OPR_PATCH_STRATEGIC, patch, NULL);
-    return st == OPR_E_NOT_FOUND || st == OPR_E_INVALID ? OPR_OK : st;
+    return (struct claimer){d->c, "apps/v1", "Deployment", d->ns, d->name, d->uid};
 }
 
 static opr_status claim_owned(struct dep *d, const struct opr_obj *const *owned, uint32_t n)
 {
     const struct opr_obj *selector = opr_obj_at(d->self, "/spec/selector");
+    const struct claimer by = claimer(d);
     opr_status st = OPR_OK;
     for (uint32_t i = 0; i < n && st == OPR_OK; i++) {
         if (!str_eq(controller_uid(owned[i]), d->uid)) {
@@ -81,7 +59,7 @@ static opr_status claim_owned(struct dep *d, const struct opr_obj *const *owned,
         if (opr_selector_matches(selector, opr_obj_at(owned[i], "/metadata/labels"))) {
             set_read(&d->sets[d->count++], owned[i]);
         } else if (!is_deleting(d->self)) {
-            st = release(d, owned[i]);
+            st = claim_release(&by, owned[i]);
         }
     }
     return st;
@@ -90,6 +68,7 @@ static opr_status claim_owned(struct dep *d, const struct opr_obj *const *owned,
 static opr_status claim_orphans(struct dep *d, const struct opr_obj *const *orphans, uint32_t n)
 {
     const struct opr_obj *selector = opr_obj_at(d->self, "/spec/selector");
+    const struct claimer by = claimer(d);
     bool is_asked = false;
     for (uint32_t i = 0; i < n; i++) {
         if (is_deleting(orphans[i]) || controller_ref(orphans[i]) ||
@@ -97,10 +76,10 @@ static opr_status claim_orphans(struct dep *d, const struct opr_obj *const *orph
             continue;
         }
         const struct opr_obj *adopted = orphans[i];
-        opr_status st = is_asked ? OPR_OK : may_adopt(d);
+        opr_status st = is_asked ? OPR_OK : claim_allowed(&by);
         is_asked = true;
         if (st == OPR_OK) {
-            st = adopt(d, orphans[i], &adopted);
+            st = claim_adopt(&by, orphans[i], &adopted);
         }
         if (st == OPR_E_NOT_FOUND) {
             continue;

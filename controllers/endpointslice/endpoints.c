@@ -141,6 +141,23 @@ static const char *zone_of(struct service *s, const char *node, bool *ret_is_kno
     return opr_obj_str(n, "/metadata/labels/topology.kubernetes.io~1zone", NULL);
 }
 
+/* spec.trafficDistribution: a ready endpoint is meant for its own zone, or first for its own node.
+ */
+static void add_hints(struct service *s, struct opr_doc *d, const struct endpoint *e,
+                      const char *node, const char *zone)
+{
+    const char *wanted = opr_obj_str(s->self, "/spec/trafficDistribution", "");
+    bool is_by_node = str_eq(wanted, "PreferSameNode");
+    bool is_by_zone =
+        is_by_node || str_eq(wanted, "PreferClose") || str_eq(wanted, "PreferSameZone");
+    if (is_by_zone && e->is_ready && zone) {
+        opr_doc_set(d, "/hints/forZones", "[{'name':%s}]", zone);
+    }
+    if (is_by_node && e->is_ready && node) {
+        opr_doc_set(d, "/hints/forNodes", "[{'name':%s}]", node);
+    }
+}
+
 /* NULL where the pod's node is not known: it can not be reached. */
 static const struct opr_obj *endpoint_value(struct service *s, const struct endpoint *e)
 {
@@ -172,6 +189,7 @@ static const struct opr_obj *endpoint_value(struct service *s, const struct endp
     if (host[0] != '\0' && str_eq(opr_obj_str(pod, "/spec/subdomain", ""), s->name)) {
         opr_doc_set(d, "/hostname", "%s", host);
     }
+    add_hints(s, d, e, node, zone);
     return opr_doc_obj(d);
 }
 

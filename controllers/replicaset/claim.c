@@ -1,35 +1,10 @@
 #include "controllers/replicaset/replicaset.h"
 
-/* The cache may be old: only the server knows whether this ReplicaSet still is the one that lives
- * and may adopt. Asked at most once a sync. */
-static opr_status may_adopt(struct rset *rs)
-{
-    const struct opr_obj *live = NULL;
-    opr_status st = opr_get_live(rs->c, REPLICASET_GVK, rs->ns, rs->name, &live);
-    if (st != OPR_OK) {
-        return st;
-    }
-    return str_eq(meta_uid(live), rs->uid) && !is_deleting(live) ? OPR_OK : OPR_E_CONFLICT;
-}
+#include "controllers/claim.h"
 
-static opr_status adopt(struct rset *rs, const struct opr_obj *pod)
+static struct claimer claimer(const struct rset *rs)
 {
-    struct opr_doc *d = opr_doc_new(
-        rs->c,
-        "{'metadata':{'uid':%s,'ownerReferences':[{'apiVersion':'apps/v1','kind':'ReplicaSet',"
-        "'name':%s,'uid':%s,'controller':true,'blockOwnerDeletion':true}]}}",
-        meta_uid(pod), rs->name, rs->uid);
-    return opr_patch(rs->c, pod, NULL, OPR_PATCH_STRATEGIC, d, NULL);
-}
-
-/* Takes only our own reference away. Gone or changed beyond the patch (404, 422): nothing to do. */
-static opr_status release(struct rset *rs, const struct opr_obj *pod)
-{
-    struct opr_doc *d = opr_doc_new(
-        rs->c, "{'metadata':{'uid':%s,'ownerReferences':[{'$patch':'delete','uid':%s}]}}",
-        meta_uid(pod), rs->uid);
-    opr_status st = opr_patch(rs->c, pod, NULL, OPR_PATCH_STRATEGIC, d, NULL);
-    return st == OPR_E_NOT_FOUND || st == OPR_E_INVALID ? OPR_OK : st;
+    return (struct claimer){rs->c, "apps/v1", "ReplicaSet", rs->ns, rs->name, rs->uid};
 }
 
 static opr_status claim_owned(struct rset *rs, const struct opr_obj *pod,
@@ -47,12 +22,14 @@ static opr_status claim_owned(struct rset *rs, const struct opr_obj *pod,
         rs->pods[rs->count++] = pod;
         return OPR_OK;
     }
-    return is_gone ? OPR_OK : release(rs, pod);
+    const struct claimer by = claimer(rs);
+    return is_gone ? OPR_OK : claim_release(&by, pod);
 }
 
 static opr_status claim_orphans(struct rset *rs, const struct opr_obj *const *orphans, uint32_t n,
                                 const struct opr_obj *selector)
 {
+    const struct claimer by = claimer(rs);
     bool is_asked = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct opr_obj *pod = orphans[i];
@@ -60,10 +37,10 @@ static opr_status claim_orphans(struct rset *rs, const struct opr_obj *const *or
             !opr_selector_matches(selector, opr_obj_at(pod, "/metadata/labels"))) {
             continue;
         }
-        opr_status st = is_asked ? OPR_OK : may_adopt(rs);
+        opr_status st = is_asked ? OPR_OK : claim_allowed(&by);
         is_asked = true;
         if (st == OPR_OK) {
-            st = adopt(rs, pod);
+            st = claim_adopt(&by, pod, NULL);
         }
         if (st == OPR_E_NOT_FOUND) {
             continue;

@@ -221,7 +221,9 @@ static opr_status exchange(struct opr_caller *k, struct opr_client_request *req,
         OPR_TRY(begin_call(k, reterr));
         req->timeout_ms = time_left_ms(k);
         memset(ret_res, 0, sizeof *ret_res);
+        uint64_t sent_ns = opr_clock_mono_ns(c->clock);
         opr_status st = c->transport->call(k->session, req, ret_res, reterr);
+        opr__client_note_latency(c, req->method, opr_clock_mono_ns(c->clock) - sent_ns);
         end_call(k);
         count_answer(c, req->method, st == OPR_OK ? ret_res->status : 0);
         if (st != OPR_OK || !should_retry(ret_res, attempt) ||
@@ -320,9 +322,12 @@ void opr_call_many(struct opr_caller *k, struct opr_call_item *items, size_t n)
                                               .body = items[i].body,
                                               .timeout_ms = timeout_ms};
     }
+    uint64_t sent_ns = opr_clock_mono_ns(k->client->clock);
     k->client->transport->call_many(k->session, reqs, n, res, statuses);
+    uint64_t took_ns = opr_clock_mono_ns(k->client->clock) - sent_ns;
     end_call(k);
     for (size_t i = 0; i < n; i++) {
+        opr__client_note_latency(k->client, items[i].method, took_ns);
         finish_item(k, &items[i], &res[i], statuses[i]);
     }
     opr_free(reqs);

@@ -35,6 +35,16 @@ void opr_client_expire_discovery(struct opr_client *c);
 /* How many answers of each HTTP status each method got (code 0: none came). Any thread. */
 typedef void (*opr_client_count_fn)(void *arg, const char *method, int code, uint64_t count);
 void opr_client_each_count(struct opr_client *c, opr_client_count_fn fn, void *arg);
+/* How long the answers to one method took: how many fell between two bounds (the last: beyond all).
+ * Calls that were sent together each count until the last of them is answered. */
+#define OPR_CLIENT_LATENCY_BOUNDS 12
+extern const double opr_client_latency_bounds[OPR_CLIENT_LATENCY_BOUNDS]; /* seconds */
+struct opr_client_latency {
+    char method[8];
+    uint64_t counts[OPR_CLIENT_LATENCY_BOUNDS + 1], total, sum_ns;
+};
+typedef void (*opr_client_latency_fn)(void *arg, const struct opr_client_latency *latency);
+void opr_client_each_latency(struct opr_client *c, opr_client_latency_fn fn, void *arg);
 uint64_t opr_client_retries(const struct opr_client *c); /* calls that were repeated */
 
 struct opr_caller; /* one worker's session with the client */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #define OPR__CLIENT_COUNTS 96
+#define OPR__CLIENT_METHODS 8
 
 /* A kind with the other names it goes by. Entries live as long as the client: callers keep pointers
  * to the public part, so that one that changed is replaced by a new one and not edited. */
@@ -38,7 +39,9 @@ struct opr_client {
     pthread_mutex_t counts_lock;
     struct opr__count counts[OPR__CLIENT_COUNTS]; /* counts_lock; the first n_counts are used */
     size_t n_counts;
-    uint64_t retries; /* counts_lock */
+    uint64_t retries;                                         /* counts_lock */
+    struct opr_client_latency latencies[OPR__CLIENT_METHODS]; /* counts_lock */
+    size_t n_latencies;                                       /* counts_lock */
 
     /* Waits until a call may be repeated; false: not before its deadline, or it was cancelled. A
      * test replaces it. */
@@ -59,6 +62,8 @@ struct opr_caller {
 OPR_NODISCARD opr_status opr__discover(struct opr_caller *k, struct opr_vec *ret_kinds,
                                        struct opr_error *reterr);
 void opr__kind_free(struct opr__kind *kind);
+
+void opr__client_note_latency(struct opr_client *c, const char *method, uint64_t took_ns);
 
 /* One call with its own Accept header; the body stays text. */
 OPR_NODISCARD opr_status opr__call_text(struct opr_caller *k, const char *path, const char *accept,

@@ -13,6 +13,7 @@ struct item {
     struct opr_heap_entry entry; /* in the delay heap; first member */
     uint64_t due_ns;             /* while in the heap */
     uint64_t order;              /* of equal due times */
+    uint64_t added_ns;           /* while ready or dirty: since when */
     struct item *next;           /* in the ready list */
     uint32_t failures;
     bool is_ready;  /* in the ready list */
@@ -109,6 +110,7 @@ static bool add_now(struct opr_queue *q, struct item *it)
         return false;
     }
     q->stats.adds++;
+    it->added_ns = opr_clock_mono_ns(q->config.clock);
     if (it->is_active) {
         it->is_dirty = true;
         return false;
@@ -223,7 +225,7 @@ uint32_t opr_queue_failures(const struct opr_queue *q, struct opr_str key)
     return failures;
 }
 
-bool opr_queue_take(struct opr_queue *q, char **ret_key)
+bool opr_queue_take(struct opr_queue *q, char **ret_key, uint64_t *ret_waited_ns)
 {
     pthread_mutex_lock(&q->lock);
     struct item *it = q->first;
@@ -234,6 +236,9 @@ bool opr_queue_take(struct opr_queue *q, char **ret_key)
         q->stats.depth--;
         q->stats.active++;
         *ret_key = opr_xstrdup(it->key);
+        if (ret_waited_ns) {
+            *ret_waited_ns = opr_clock_mono_ns(q->config.clock) - it->added_ns;
+        }
     }
     pthread_mutex_unlock(&q->lock);
     return it != NULL;

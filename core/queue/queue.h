@@ -38,8 +38,9 @@ void opr_queue_add_after(struct opr_queue *q, struct opr_str key, uint64_t after
 void opr_queue_add_limited(struct opr_queue *q, struct opr_str key); /* backoff and bucket */
 void opr_queue_forget(struct opr_queue *q, struct opr_str key);      /* clears the backoff */
 uint32_t opr_queue_failures(const struct opr_queue *q, struct opr_str key);
-/* Takes a ready key, or false. Does not block. key is terminated, owned: opr_free(). */
-bool opr_queue_take(struct opr_queue *q, char **ret_key);
+/* Takes a ready key, or false. Does not block. key is terminated, owned: opr_free(). waited (may be
+ * NULL): how long since the add that made it ready. */
+bool opr_queue_take(struct opr_queue *q, char **ret_key, uint64_t *ret_waited_ns);
 void opr_queue_done(struct opr_queue *q, struct opr_str key);
 void opr_queue_tick(struct opr_queue *q);                  /* moves due keys to ready */
 uint64_t opr_queue_next_due_ns(const struct opr_queue *q); /* monotonic; UINT64_MAX: none */

@@ -86,7 +86,7 @@ struct opr__controller {
     _Atomic bool is_ready; /* what it reads is there */
 
     _Atomic uint64_t done, after, errors, terminal, timeouts;
-    struct opr__histogram time, work;
+    struct opr__histogram time, work, queued;
 };
 
 /* Outlives the manager for those callbacks that are still posted to the loop. */

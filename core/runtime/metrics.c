@@ -178,6 +178,23 @@ static void write_calls(void *arg, const char *method, int code, uint64_t count)
     opr_buf_printf(calls->b, " %" PRIu64 "\n", count);
 }
 
+static void write_latency(void *arg, const struct opr_client_latency *l)
+{
+    static const char name[] = "rest_client_request_duration_seconds";
+    struct opr_buf *b = arg;
+    uint64_t below = 0;
+    for (size_t i = 0; i < OPR_CLIENT_LATENCY_BOUNDS; i++) {
+        below += l->counts[i];
+        opr_buf_printf(b, "%s_bucket{host=\"\",verb=\"%s\",le=\"%.16g\"} %" PRIu64 "\n", name,
+                       l->method, opr_client_latency_bounds[i], below);
+    }
+    opr_buf_printf(b, "%s_bucket{host=\"\",verb=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, l->method,
+                   l->total);
+    opr_buf_printf(b, "%s_sum{host=\"\",verb=\"%s\"} %.9g\n", name, l->method,
+                   (double)l->sum_ns / 1e9);
+    opr_buf_printf(b, "%s_count{host=\"\",verb=\"%s\"} %" PRIu64 "\n", name, l->method, l->total);
+}
+
 static void write_cache(struct opr_manager *m, struct opr_buf *b)
 {
     header(b, "operon_cache_objects", "gauge", "Objects that the cache holds");
@@ -219,6 +236,12 @@ void opr_manager_metrics(struct opr_manager *m, struct opr_buf *ret_text)
         write_histogram(b, "workqueue_work_duration_seconds", "name", c->decl.name, &c->work,
                         OPR__BOUNDS_QUEUE);
     }
+    header(b, "workqueue_queue_duration_seconds", "histogram", "Age of a key when it is taken");
+    for (size_t i = 0; i < m->controllers.count; i++) {
+        struct opr__controller *c = m->controllers.items[i];
+        write_histogram(b, "workqueue_queue_duration_seconds", "name", c->decl.name, &c->queued,
+                        OPR__BOUNDS_QUEUE);
+    }
     write_unfinished(m, b);
     if (m->config.lease) {
         header(b, "leader_election_master_status", "gauge", "1: this process leads");
@@ -228,6 +251,8 @@ void opr_manager_metrics(struct opr_manager *m, struct opr_buf *ret_text)
     header(b, "rest_client_requests_total", "counter", "Answers of the API server");
     struct calls calls = {b};
     opr_client_each_count(m->config.client, write_calls, &calls);
+    header(b, "rest_client_request_duration_seconds", "histogram", "How long answers take");
+    opr_client_each_latency(m->config.client, write_latency, b);
     header(b, "rest_client_request_retries_total", "counter", "Requests sent again");
     opr_buf_printf(b, "rest_client_request_retries_total %" PRIu64 "\n",
                    opr_client_retries(m->config.client));

@@ -20,7 +20,10 @@ static char *take_key(struct opr__controller *c)
     if (!atomic_load(&c->is_ready)) {
         return NULL;
     }
-    if (atomic_fetch_add(&c->active, 1) < c->max_workers && opr_queue_take(c->queue, &key)) {
+    uint64_t waited_ns = 0;
+    if (atomic_fetch_add(&c->active, 1) < c->max_workers &&
+        opr_queue_take(c->queue, &key, &waited_ns)) {
+        opr__histogram_add(&c->queued, OPR__BOUNDS_QUEUE, waited_ns);
         return key;
     }
     atomic_fetch_sub(&c->active, 1);

@@ -10,8 +10,6 @@
 #include <string>
 #include <vector>
 
-extern "C" const struct opr_plugin *opr_plugin_entry(const struct opr_host *host);
-
 namespace testing_cluster
 {
 

@@ -65,6 +65,9 @@ struct sim_kind *sim_kind_by_path(struct sim *s, struct opr_str group, struct op
 /* By gvk; one that is not known is learned. NULL: it is no kind. */
 struct sim_kind *sim_kind_learn(struct sim *s, const char *gvk, bool is_namespaced);
 void sim_discovery(struct sim *s, bool is_core, struct opr_buf *out);
+/* One group, or one version of it (group "": the core). False: there is none. */
+bool sim_discovery_of(struct sim *s, struct opr_str group, struct opr_str version,
+                      struct opr_buf *out);
 
 /* An answer of a verb: an object or a Status. */
 struct sim_answer {

@@ -167,12 +167,33 @@ static void finish(struct sim_answer *answer, struct opr_client_response *res)
     opr_json_unref(answer->obj);
 }
 
+/* "/api/v1", "/apis/apps", "/apis/apps/v1". */
+static bool discovery_of(struct sim *s, struct opr_str path, struct opr_client_response *res)
+{
+    struct opr_str root, part, group = OPR_STR(""), version = OPR_STR("");
+    path.ptr++;
+    path.len--;
+    bool is_core = opr_str_next(&path, '/', &root) && opr_str_is(root, "api");
+    if (!is_core && !opr_str_is(root, "apis")) {
+        return false;
+    }
+    bool has_first = opr_str_next(&path, '/', is_core ? &version : &group);
+    if (!is_core) {
+        (void)opr_str_next(&path, '/', &version); /* a group alone is asked for its versions */
+    }
+    if (!has_first || opr_str_next(&path, '/', &part)) {
+        return false;
+    }
+    res->status = 200;
+    return sim_discovery_of(s, group, version, &res->body);
+}
+
 /* True where the path is one of discovery's. */
 static bool discovery(struct sim *s, const char *path, struct opr_client_response *res)
 {
     bool is_core = strcmp(path, "/api") == 0;
     if (!is_core && strcmp(path, "/apis") != 0) {
-        return false;
+        return discovery_of(s, opr_str_of(path), res);
     }
     res->status = 200;
     sim_discovery(s, is_core, &res->body);

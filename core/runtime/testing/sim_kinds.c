@@ -43,7 +43,7 @@ static const struct known known[] = {
     {"networking.k8s.io/v1/Ingress", "ingresses", true, false},
     {"networking.k8s.io/v1/NetworkPolicy", "networkpolicies", true, false},
     {"apiextensions.k8s.io/v1/CustomResourceDefinition", "customresourcedefinitions", false, false},
-    {"operon.dev/v1alpha1/LuaPolicy", "luapolicies", true, false},
+    {"operon.local/v1/LuaPolicy", "luapolicies", true, false},
     {"metrics.k8s.io/v1beta1/PodMetrics", "pods", true, true},
     {"metrics.k8s.io/v1beta1/NodeMetrics", "nodes", false, true},
 };
@@ -174,4 +174,36 @@ void sim_discovery(struct sim *s, bool is_core, struct opr_buf *out)
         }
     }
     opr_buf_add_text(out, "]}");
+}
+
+static void write_group(const struct sim_kind *k, struct opr_buf *out)
+{
+    opr_buf_printf(out,
+                   "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",\"name\":\"%s\","
+                   "\"preferredVersion\":{\"groupVersion\":\"%s/%s\",\"version\":\"%s\"}}",
+                   k->group, k->group, k->version, k->version);
+}
+
+bool sim_discovery_of(struct sim *s, struct opr_str group, struct opr_str version,
+                      struct opr_buf *out)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < s->kinds.count; i++) {
+        const struct sim_kind *k = s->kinds.items[i];
+        if (!opr_str_is(group, k->group) || (version.len > 0 && !opr_str_is(version, k->version))) {
+            continue;
+        }
+        if (version.len == 0) {
+            write_group(k, out);
+            return true;
+        }
+        opr_buf_printf(out, "%s{\"name\":\"%s\",\"kind\":\"%s\",\"namespaced\":%s}",
+                       is_first ? "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\","
+                                  "\"resources\":["
+                                : ",",
+                       k->plural, k->kind, k->is_namespaced ? "true" : "false");
+        is_first = false;
+    }
+    opr_buf_add_text(out, is_first ? "" : "]}");
+    return !is_first;
 }

@@ -282,6 +282,8 @@ TEST_F(ManagerTest, MetricsHaveTheNamesThatDashboardsKnow)
           "controller_runtime_reconcile_time_seconds_bucket{controller=\"main\",le=\"60\"} 1\n",
           "workqueue_depth{name=\"main\"} 0\n", "workqueue_adds_total{name=\"main\"} 1\n",
           "# TYPE workqueue_work_duration_seconds histogram\n",
+          "workqueue_queue_duration_seconds_count{name=\"main\"} 1\n",
+          "rest_client_request_duration_seconds_bucket{host=\"\",verb=\"GET\",le=\"+Inf\"} ",
           "rest_client_requests_total{code=\"200\",host=\"\",method=\"GET\"}"}) {
         EXPECT_THAT(text.data, HasSubstr(line));
     }

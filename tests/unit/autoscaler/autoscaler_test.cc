@@ -336,7 +336,7 @@ TEST_F(Autoscaler, ABrokenMetricNeverScalesDown)
 {
     Deploy(4);
     UseAll(4, "10m");
-    Hpa(Utilization(50) + ",{'type':'External','external':{}}",
+    Hpa(Utilization(50) + ",{'type':'Foreign','foreign':{}}",
         ",'behavior':{'scaleDown':{'stabilizationWindowSeconds':0}}");
     Run();
     Advance(5000);
@@ -370,6 +370,136 @@ TEST_F(Autoscaler, MeasuredValuesAloneAreWrittenSeldom)
         Advance(1000);
     }
     EXPECT_LE(opr_test_writes(t, "update", kHpa) - before, 3u);
+}
+
+/* What an adapter of custom or external metrics would serve: lists, named as their resources. */
+class AutoscalerValues : public Autoscaler
+{
+  protected:
+    void Metric(const std::string &kind, const std::string &name, const std::string &items)
+    {
+        Apply("{'apiVersion':'custom.metrics.k8s.io/v1beta2','kind':'" + kind +
+              "','metadata':{'name':'" + name + "','namespace':'default'},'items':[" + items +
+              "]}");
+    }
+    void External(const std::string &name, const std::string &value)
+    {
+        Apply(
+            "{'apiVersion':'external.metrics.k8s.io/v1beta1','kind':'Depth','metadata':{'name':'" +
+            name + "','namespace':'default','labels':{'queue':'" + name.substr(0, 1) +
+            "'}},'value':'" + value + "'}");
+    }
+    static std::string Object(const std::string &target)
+    {
+        return "{'type':'Object','object':{'describedObject':{'apiVersion':'v1','kind':'Service',"
+               "'name':'front'},'metric':{'name':'hits'},'target':{" +
+               target + "}}}";
+    }
+    static std::string Depths(const std::string &target, const std::string &selector = "")
+    {
+        return "{'type':'External','external':{'metric':{'name':'depths'" + selector +
+               "},'target':{" + target + "}}}";
+    }
+};
+
+TEST_F(AutoscalerValues, PodsMetricsComeByTheVersionThatIsServed)
+{
+    Deploy(2);
+    UseAll(2, "1m");
+    Metric("Pod", "*",
+           "{'describedObject':{'kind':'Pod','name':'web-0'},'value':'300m'},"
+           "{'describedObject':{'kind':'Pod','name':'web-1'},'value':'500m'}");
+    Hpa("{'type':'Pods','pods':{'metric':{'name':'rps'},'target':{'type':'AverageValue',"
+        "'averageValue':'200m'}}}");
+    Run();
+    EXPECT_EQ(Replicas(), 4); /* 400m against 200m */
+    EXPECT_EQ(Str(Self(), "/status/currentMetrics/0/pods/current/averageValue"), "400m");
+}
+
+TEST_F(AutoscalerValues, AnObjectsValueMovesTheReadyPods)
+{
+    Deploy(3);
+    UseAll(2, "1m");
+    Pod("web-2", "Running", "False");
+    Metric("Service", "front", "{'value':'20'}");
+    Hpa(Object("'type':'Value','value':'10'"));
+    Run();
+    EXPECT_EQ(Replicas(), 4); /* twice the target, two pods are ready */
+    EXPECT_EQ(Str(Self(), "/status/currentMetrics/0/object/current/value"), "20");
+    EXPECT_EQ(Str(Self(), "/status/currentMetrics/0/object/describedObject/name"), "front");
+    EXPECT_EQ(Events("SuccessfulRescale", "Service metric hits above target"), 1);
+}
+
+TEST_F(AutoscalerValues, AnObjectsAverageIsSharedOut)
+{
+    Deploy(3);
+    UseAll(3, "1m");
+    Metric("Service", "front", "{'value':'49'}");
+    Hpa(Object("'type':'AverageValue','averageValue':'10'"));
+    Run();
+    EXPECT_EQ(Replicas(), 5);
+    EXPECT_EQ(Str(Self(), "/status/currentMetrics/0/object/current/averageValue"), "16334m");
+}
+
+TEST_F(AutoscalerValues, AnObjectsValueWithinTheToleranceIsKept)
+{
+    Deploy(3);
+    UseAll(3, "1m");
+    Metric("Service", "front", "{'value':'10900m'}");
+    Hpa(Object("'type':'Value','value':'10'"));
+    Run();
+    EXPECT_EQ(Replicas(), 3);
+    EXPECT_EQ(Condition(Self(), "ScalingActive", "/reason"), "ValidMetricFound");
+}
+
+TEST_F(AutoscalerValues, ExternalSeriesAreAddedAndSelected)
+{
+    Deploy(1);
+    UseAll(1, "1m");
+    External("a1", "15");
+    External("a2", "15");
+    External("b1", "100");
+    Hpa(Depths("'type':'AverageValue','averageValue':'10'",
+               ",'selector':{'matchLabels':{'queue':'a'}}"));
+    Run();
+    EXPECT_EQ(Replicas(), 3);
+    Hpa(Depths("'type':'Value','value':'35'", ",'selector':{'matchExpressions':[{'key':'queue',"
+                                              "'operator':'In','values':['a','b']}]}"));
+    Deploy(1);
+    Advance(1500);
+    EXPECT_EQ(Replicas(), 4); /* 130 of 35, one ready pod */
+}
+
+TEST_F(AutoscalerValues, AMetricThatIsNotServedIsSaid)
+{
+    Deploy(2);
+    UseAll(2, "1m");
+    Hpa(Object("'type':'Value','value':'10'"));
+    Run();
+    EXPECT_EQ(Replicas(), 2);
+    EXPECT_EQ(Condition(Self(), "ScalingActive", "/reason"), "FailedGetObjectMetric");
+    EXPECT_EQ(Events("FailedGetObjectMetric"), 1);
+    Metric("Service", "front", "{'value':'20'}");
+    Advance(1500);
+    EXPECT_EQ(Replicas(), 4) << "it is asked for again";
+    Hpa(Depths("'type':'Value','value':'10'"));
+    Advance(1500);
+    EXPECT_EQ(Condition(Self(), "ScalingActive", "/reason"), "FailedGetExternalMetric");
+}
+
+TEST_F(AutoscalerValues, TheTargetsResourceIsWhatDiscoverySays)
+{
+    Apply("{'apiVersion':'example.com/v1','kind':'Relay','metadata':{'name':'web','namespace':"
+          "'default'},'spec':{'replicas':2,'selector':{'matchLabels':{'app':'web'}}},'status':{"
+          "'replicas':2}}"); /* the test server calls them "relaies" */
+    UseAll(2, "900m");
+    Hpa(Utilization(50));
+    Apply("{'apiVersion':'autoscaling/v2','kind':'HorizontalPodAutoscaler','metadata':{'name':'h',"
+          "'namespace':'default'},'spec':{'scaleTargetRef':{'apiVersion':'example.com/v1','kind':"
+          "'Relay','name':'web'},'minReplicas':1,'maxReplicas':10,'metrics':[" +
+          Utilization(50) + "]}}");
+    Run();
+    EXPECT_EQ(Int(Get("example.com/v1/Relay", "default", "web"), "/spec/replicas"), 4);
 }
 
 } // namespace

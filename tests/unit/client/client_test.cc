@@ -307,6 +307,20 @@ TEST_F(ClientTest, ManyCallsEachHaveTheirResult)
         &counts);
     EXPECT_EQ(counts,
               (std::map<std::string, uint64_t>{{"POST 0", 1}, {"POST 200", 1}, {"POST 409", 1}}));
+    uint64_t timed = 0;
+    opr_client_each_latency(
+        client,
+        [](void *arg, const struct opr_client_latency *l) {
+            uint64_t sum = 0;
+            for (uint64_t count : l->counts) {
+                sum += count;
+            }
+            EXPECT_EQ(sum, l->total);
+            EXPECT_STREQ(l->method, "POST");
+            *static_cast<uint64_t *>(arg) += l->total;
+        },
+        &timed);
+    EXPECT_EQ(timed, 3u);
 }
 
 } // namespace

@@ -228,6 +228,27 @@ TEST_F(EndpointSlice, APodOnAnUnknownNodeWaits)
     EXPECT_EQ(Total(), 1u);
 }
 
+TEST_F(EndpointSlice, TrafficDistributionGivesHints)
+{
+    Node("n1", "z1");
+    Service(",'trafficDistribution':'PreferSameZone'");
+    Pod("a", "10.0.0.1", true, 8080, ",'nodeName':'n1'");
+    Run();
+    EXPECT_EQ(Str(Only(), "/endpoints/0/hints/forZones/0/name"), "z1");
+    EXPECT_FALSE(opr_obj_at(Only(), "/endpoints/0/hints/forNodes"));
+    Service(",'trafficDistribution':'PreferSameNode'");
+    Run();
+    EXPECT_EQ(Str(Only(), "/endpoints/0/hints/forZones/0/name"), "z1");
+    EXPECT_EQ(Str(Only(), "/endpoints/0/hints/forNodes/0/name"), "n1");
+    SetReady("a", false, ",'podIP':'10.0.0.1','podIPs':[{'ip':'10.0.0.1'}]");
+    Run();
+    EXPECT_FALSE(opr_obj_at(Only(), "/endpoints/0/hints")) << "nobody is sent there";
+    Service();
+    SetReady("a", true, ",'podIP':'10.0.0.1','podIPs':[{'ip':'10.0.0.1'}]");
+    Run();
+    EXPECT_FALSE(opr_obj_at(Only(), "/endpoints/0/hints"));
+}
+
 TEST_F(EndpointSlice, TwoFamiliesTwoSlices)
 {
     Service(",'ipFamilies':['IPv4','IPv6']");

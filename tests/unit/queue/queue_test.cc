@@ -45,7 +45,7 @@ class Queue : public testing::Test
     std::string take()
     {
         char *k = nullptr;
-        if (!opr_queue_take(q, &k)) {
+        if (!opr_queue_take(q, &k, NULL)) {
             return "";
         }
         std::string text = k;
@@ -61,6 +61,28 @@ class Queue : public testing::Test
     struct opr_queue *q = nullptr;
     std::atomic<int> wakes{0};
 };
+
+TEST_F(Queue, TellsHowLongAKeyWaited)
+{
+    char *k = nullptr;
+    uint64_t waited_ns = 7;
+    EXPECT_FALSE(opr_queue_take(q, &k, &waited_ns));
+    EXPECT_EQ(7u, waited_ns);
+    opr_queue_add(q, key("a"));
+    pass(20);
+    opr_queue_add(q, key("a"));
+    pass(5);
+    ASSERT_TRUE(opr_queue_take(q, &k, &waited_ns));
+    EXPECT_EQ(25000000u, waited_ns) << "since the first of the two adds";
+    opr_queue_add(q, key("a"));
+    pass(3);
+    opr_queue_done(q, key("a"));
+    opr_free(k);
+    ASSERT_TRUE(opr_queue_take(q, &k, &waited_ns));
+    EXPECT_EQ(3000000u, waited_ns) << "it came again while it was handled";
+    opr_queue_done(q, key("a"));
+    opr_free(k);
+}
 
 TEST_F(Queue, GivesEachKeyOnceInOrder)
 {
@@ -305,7 +327,7 @@ TEST_F(Queue, ManyThreadsNeverHandleOneKeyAtOnce)
         threads.emplace_back([&] {
             char *k = nullptr;
             while (!is_over || opr_queue_stats_of(q).depth > 0) {
-                if (!opr_queue_take(q, &k)) {
+                if (!opr_queue_take(q, &k, NULL)) {
                     std::this_thread::yield();
                     continue;
                 }
