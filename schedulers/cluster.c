@@ -11,22 +11,13 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct sched_node *)a)->name, ((const struct sched_node *)b)->name);
 }
 
-/* Small allocations do not fail (docs/CONVENTIONS.md): a scheduler without its picture of the
- * cluster would place pods wrongly. */
-static void *must(void *p)
-{
-    if (!p) {
-        abort();
-    }
-    return p;
-}
-
 struct cluster *cluster_new(uint64_t seed)
 {
     static const char *const fixed[RES_FIXED] = {"cpu", "memory", "ephemeral-storage"};
     struct cluster *k = must(calloc(1, sizeof *k));
     pthread_mutex_init(&k->lock, NULL);
     k->inbox_end = &k->inbox;
+    queues_init(&k->queues);
     k->random = seed != 0 ? seed : 1;
     for (uint32_t i = 0; i < RES_FIXED; i++) {
         k->resources[i] = must(strdup(fixed[i]));
@@ -43,17 +34,17 @@ uint64_t cluster_random(struct cluster *k)
     return k->random;
 }
 
-void cluster_post(struct cluster *k, const struct opr_obj *o, bool is_node, bool is_gone)
+void cluster_post(struct cluster *k, const struct opr_obj *o, int32_t kind, bool is_gone)
 {
     struct change *x = must(calloc(1, sizeof *x));
-    *x = (struct change){.o = opr_obj_ref(o), .is_node = is_node, .is_gone = is_gone};
+    *x = (struct change){.o = opr_obj_ref(o), .kind = kind, .is_gone = is_gone};
     pthread_mutex_lock(&k->lock);
     *k->inbox_end = x;
     k->inbox_end = &x->next;
     pthread_mutex_unlock(&k->lock);
 }
 
-static struct sched_node *find_node(struct cluster *k, const char *name)
+struct sched_node *cluster_node(struct cluster *k, const char *name)
 {
     struct sched_node want = {.name = (char *)name};
     void *found = tfind(&want, &k->nodes_by_name, by_name);
@@ -62,7 +53,7 @@ static struct sched_node *find_node(struct cluster *k, const char *name)
 
 static struct sched_node *need_node(struct cluster *k, const char *name)
 {
-    struct sched_node *n = find_node(k, name);
+    struct sched_node *n = cluster_node(k, name);
     if (n) {
         return n;
     }
@@ -103,6 +94,27 @@ static void count(struct sched_node *n, const struct amounts *request, int64_t s
     n->used.scored[RES_MEMORY] += sign * request->scored[RES_MEMORY];
 }
 
+void node_put(struct sched_node *n, struct sched_pod *p)
+{
+    if (n->pod_count == n->pod_room) {
+        n->pod_room = n->pod_room ? n->pod_room * 2 : 8;
+        n->pods = must(realloc(n->pods, n->pod_room * sizeof(struct sched_pod *)));
+    }
+    n->pods[n->pod_count++] = p;
+    count(n, &p->request, 1);
+}
+
+void node_take(struct sched_node *n, struct sched_pod *p)
+{
+    for (uint32_t i = 0; i < n->pod_count; i++) {
+        if (n->pods[i] == p) {
+            n->pods[i] = n->pods[--n->pod_count];
+            count(n, &p->request, -1);
+            return;
+        }
+    }
+}
+
 static struct sched_pod *find_pod(struct cluster *k, const char *uid)
 {
     struct sched_pod want = {.uid = (char *)uid};
@@ -118,14 +130,8 @@ bool cluster_has(struct cluster *k, const char *uid)
 static void remove_pod(struct cluster *k, struct sched_pod *p)
 {
     struct sched_node *n = p->node;
-    count(n, &p->request, -1);
+    node_take(n, p);
     k->affine_pods -= p->has_affinity;
-    for (uint32_t i = 0; i < n->pod_count; i++) {
-        if (n->pods[i] == p) {
-            n->pods[i] = n->pods[--n->pod_count];
-            break;
-        }
-    }
     tdelete(p, &k->pods_by_uid, by_uid);
     opr_obj_unref(p->o);
     free(p->uid);
@@ -133,16 +139,28 @@ static void remove_pod(struct cluster *k, struct sched_pod *p)
     drop_node_if_empty(k, n);
 }
 
-void cluster_forget(struct cluster *k, const char *uid)
+/* The pod leaves its node, for good or to come again as it is now. */
+static void take_away(struct cluster *k, struct opr_ctx *c, struct sched_pod *p, uint32_t kinds)
+{
+    struct opr_obj *o = opr_obj_ref(p->o);
+    const char *node = opr_ctx_text(c, "%s", p->node->name);
+    remove_pod(k, p);
+    if (kinds != 0) {
+        filters_wake(k, c, &(struct event){kinds, cluster_node(k, node), o});
+    }
+    opr_obj_unref(o);
+}
+
+void cluster_forget(struct cluster *k, struct opr_ctx *c, const char *uid)
 {
     struct sched_pod *p = find_pod(k, uid);
     if (p) {
-        remove_pod(k, p);
+        take_away(k, c, p, EVENT_POD_GONE);
     }
 }
 
 void cluster_assume(struct cluster *k, const struct opr_obj *pod, const struct amounts *request,
-                    struct sched_node *n, int64_t until_ms)
+                    struct sched_node *n)
 {
     struct sched_pod *p = must(calloc(1, sizeof *p));
     *p = (struct sched_pod){
@@ -153,15 +171,9 @@ void cluster_assume(struct cluster *k, const struct opr_obj *pod, const struct a
         .owner = owner_hash(pod),
         .has_affinity = opr_obj_at(pod, "/spec/affinity/podAffinity") ||
                         opr_obj_at(pod, "/spec/affinity/podAntiAffinity"),
-        .assumed_until_ms = until_ms,
     };
-    if (n->pod_count == n->pod_room) {
-        n->pod_room = n->pod_room ? n->pod_room * 2 : 8;
-        n->pods = must(realloc(n->pods, n->pod_room * sizeof(struct sched_pod *)));
-    }
-    n->pods[n->pod_count++] = p;
+    node_put(n, p);
     k->affine_pods += p->has_affinity;
-    count(n, request, 1);
     must(tsearch(p, &k->pods_by_uid, by_uid));
 }
 
@@ -183,19 +195,8 @@ static int32_t zone_of(struct cluster *k, const struct opr_obj *labels)
     return (int32_t)k->zone_count++;
 }
 
-static void apply_node(struct cluster *k, const struct change *x)
+static void read_allocatable(struct cluster *k, struct sched_node *n)
 {
-    const char *name = opr_obj_str(x->o, "/metadata/name", "");
-    struct sched_node *n = x->is_gone ? find_node(k, name) : need_node(k, name);
-    if (!n) {
-        return;
-    }
-    opr_obj_unref(n->o);
-    n->o = x->is_gone ? NULL : opr_obj_ref(x->o);
-    n->labels = opr_obj_at(n->o, "/metadata/labels");
-    n->taints = opr_obj_at(n->o, "/spec/taints");
-    n->is_unschedulable = opr_obj_bool(n->o, "/spec/unschedulable", false);
-    n->zone = zone_of(k, n->labels);
     n->capacity = (struct amounts){0};
     n->max_pods = 0;
     const struct opr_obj *list = opr_obj_at(n->o, "/status/allocatable");
@@ -213,49 +214,100 @@ static void apply_node(struct cluster *k, const struct change *x)
             n->capacity.at[i] = milli;
         }
     }
-    k->wakes_all = true;
-    drop_node_if_empty(k, n);
 }
 
-static void apply_pod(struct cluster *k, const struct change *x)
+static bool differs(const struct opr_obj *was, const struct opr_obj *is, const char *ptr)
 {
-    const char *uid = opr_obj_str(x->o, "/metadata/uid", "");
-    const char *node = opr_obj_str(x->o, "/spec/nodeName", "");
-    struct sched_pod *p = find_pod(k, uid);
-    bool is_gone = x->is_gone || pod_is_terminal(x->o);
-    if (p && (is_gone || node[0] != '\0')) {
-        remove_pod(k, p);
+    return !opr_obj_equal(opr_obj_at(was, ptr), opr_obj_at(is, ptr));
+}
+
+static uint32_t node_event(const struct opr_obj *was, const struct opr_obj *is)
+{
+    if (!is) {
+        return EVENT_NODE_GONE;
     }
-    k->wakes_all |= is_gone;
-    if (is_gone || node[0] == '\0') {
+    if (!was) {
+        return EVENT_NODE_ADDED;
+    }
+    bool is_tainted = differs(was, is, "/spec/taints") || differs(was, is, "/spec/unschedulable");
+    return (differs(was, is, "/status/allocatable") ? EVENT_NODE_ADDED : 0) |
+           (differs(was, is, "/metadata/labels") ? EVENT_NODE_LABELS : 0) |
+           (is_tainted ? EVENT_NODE_TAINTS : 0);
+}
+
+static void apply_node(struct cluster *k, struct opr_ctx *c, const struct change *x)
+{
+    const char *name = opr_obj_str(x->o, "/metadata/name", "");
+    struct sched_node *n = x->is_gone ? cluster_node(k, name) : need_node(k, name);
+    if (!n) {
         return;
     }
-    struct amounts request;
-    pod_request(k, x->o, &request);
-    cluster_assume(k, x->o, &request, need_node(k, node), 0);
-    k->wakes_for_pods = true;
+    struct opr_obj *old = n->o;
+    n->o = x->is_gone ? NULL : opr_obj_ref(x->o);
+    n->labels = opr_obj_at(n->o, "/metadata/labels");
+    n->taints = opr_obj_at(n->o, "/spec/taints");
+    n->is_unschedulable = opr_obj_bool(n->o, "/spec/unschedulable", false);
+    n->zone = zone_of(k, n->labels);
+    read_allocatable(k, n);
+    struct event e = {node_event(old, n->o), n->o ? n : NULL, NULL};
+    opr_obj_unref(old);
+    drop_node_if_empty(k, n);
+    filters_wake(k, c, &e);
 }
 
-/* An assumption that the server never confirmed: the pod was deleted before we saw it bound. */
-static void expire(struct cluster *k, int64_t now_ms)
+/* A pod of a node that is still there: what of it has changed. */
+static uint32_t pod_event(const struct sched_pod *was, const struct opr_obj *is,
+                          const struct amounts *request)
 {
-    for (uint32_t i = 0; i < k->node_count; i++) {
-        struct sched_node *n = k->nodes[i];
-        for (uint32_t j = n->pod_count; j > 0; j--) {
-            struct sched_pod *p = n->pods[j - 1];
-            if (p->assumed_until_ms > 0 && p->assumed_until_ms < now_ms) {
-                bool is_last = n->pod_count == 1 && !n->o;
-                remove_pod(k, p);
-                k->wakes_all = true;
-                if (is_last) {
-                    return; /* the node went with it: the rest waits for the next time */
-                }
-            }
-        }
+    uint32_t kinds = differs(was->o, is, "/metadata/labels") ? EVENT_POD_LABELS : 0;
+    for (uint32_t i = 0; i < RES_MAX; i++) {
+        kinds |= request->at[i] < was->request.at[i] ? EVENT_POD_GONE : 0;
+    }
+    return kinds;
+}
+
+static void apply_assigned(struct cluster *k, struct opr_ctx *c, const struct opr_obj *o,
+                           struct sched_pod *p)
+{
+    const char *node = opr_obj_str(o, "/spec/nodeName", "");
+    uint32_t kinds = EVENT_POD_ADDED;
+    struct amounts request;
+    pod_request(k, o, &request);
+    struct opr_obj *old = p ? opr_obj_ref(p->o) : NULL;
+    if (p && str_eq(p->node->name, node)) {
+        bool is_confirmation = opr_obj_str(p->o, "/spec/nodeName", "")[0] == '\0';
+        kinds = pod_event(p, o, &request) | (is_confirmation ? EVENT_POD_ADDED : 0);
+        take_away(k, c, p, 0);
+    } else if (p) {
+        take_away(k, c, p, EVENT_POD_GONE);
+    }
+    struct sched_node *n = need_node(k, node);
+    cluster_assume(k, o, &request, n);
+    filters_wake(k, c, &(struct event){kinds, n->o ? n : NULL, o});
+    if (kinds & EVENT_POD_LABELS) { /* what it was counts as well */
+        filters_wake(k, c, &(struct event){EVENT_POD_LABELS, n->o ? n : NULL, old});
+    }
+    opr_obj_unref(old);
+}
+
+static void apply_pod(struct cluster *k, struct opr_ctx *c, const struct change *x)
+{
+    const char *uid = opr_obj_str(x->o, "/metadata/uid", "");
+    struct sched_pod *p = find_pod(k, uid);
+    bool is_gone = x->is_gone || pod_is_terminal(x->o);
+    if (!is_gone && pod_is_pending(x->o)) {
+        queue_update(&k->queues, x->o, opr_ctx_now_ms(c));
+        return;
+    }
+    queue_remove(&k->queues, uid);
+    if (!is_gone && opr_obj_str(x->o, "/spec/nodeName", "")[0] != '\0') {
+        apply_assigned(k, c, x->o, p);
+    } else if (p) {
+        take_away(k, c, p, EVENT_POD_GONE);
     }
 }
 
-void cluster_apply(struct cluster *k, int64_t now_ms)
+void cluster_apply(struct cluster *k, struct opr_ctx *c)
 {
     pthread_mutex_lock(&k->lock);
     struct change *x = k->inbox;
@@ -264,18 +316,22 @@ void cluster_apply(struct cluster *k, int64_t now_ms)
     pthread_mutex_unlock(&k->lock);
     while (x) {
         struct change *next = x->next;
-        if (x->is_node) {
-            apply_node(k, x);
+        if (x->kind == CHANGE_NODE) {
+            apply_node(k, c, x);
+        } else if (x->kind == CHANGE_POD) {
+            apply_pod(k, c, x);
         } else {
-            apply_pod(k, x);
+            filters_wake(k, c, &(struct event){EVENT_NAMESPACE, NULL, NULL});
         }
         opr_obj_unref(x->o);
         free(x);
         x = next;
     }
-    if (now_ms >= k->next_expiry_ms) {
-        k->next_expiry_ms = now_ms + 5000;
-        expire(k, now_ms);
+    if (k->queues.has_freed_promise) {
+        k->queues.has_freed_promise = false;
+        for (uint32_t i = 0; i < k->node_count; i++) {
+            filters_wake(k, c, &(struct event){EVENT_POD_GONE, k->nodes[i], NULL});
+        }
     }
 }
 
@@ -302,17 +358,13 @@ void cluster_free(struct cluster *k)
             remove_pod(k, n->pods[left - 1]); /* the last one takes the node with it */
         }
     }
-    for (uint32_t i = 0; i < k->waiting_count; i++) {
-        free(k->waiting[i].ns);
-        free(k->waiting[i].name);
-    }
+    queues_fini(&k->queues);
     for (uint32_t i = 0; i < RES_MAX; i++) {
         free(k->resources[i]);
     }
     for (uint32_t i = 0; i < k->zone_count; i++) {
         free(k->zones[i]);
     }
-    free(k->waiting);
     free(k->nodes);
     pthread_mutex_destroy(&k->lock);
     free(k);

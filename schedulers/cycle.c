@@ -1,9 +1,5 @@
 #include "schedulers/scheduler.h"
 
-static const filter_fn filters[] = {
-    filter_unschedulable, filter_node_name, filter_taints, filter_affinity,
-    filter_ports,         filter_fit,       filter_spread, filter_pod_affinity,
-};
 /* Weights of Kubernetes' default profile; a policy counts as much as the strongest of them. */
 static const struct {
     score_fn score;
@@ -14,8 +10,30 @@ static const struct {
     {score_lua, 3},
 };
 
+void cycle_init(struct cycle *y, struct opr_ctx *c, struct cluster *k, const struct opr_obj *pod)
+{
+    y->c = c;
+    y->cluster = k;
+    y->pod = pod;
+    y->ns = opr_obj_str(pod, "/metadata/namespace", "");
+    y->name = opr_obj_str(pod, "/metadata/name", "");
+    y->uid = opr_obj_str(pod, "/metadata/uid", "");
+    y->labels = opr_obj_at(pod, "/metadata/labels");
+    y->tolerations = opr_obj_at(pod, "/spec/tolerations");
+    y->node_selector = opr_obj_at(pod, "/spec/nodeSelector");
+    y->node_affinity = opr_obj_at(pod, "/spec/affinity/nodeAffinity");
+    y->node_name = opr_obj_str(pod, "/spec/nodeName", "");
+    y->has_host_ports = pod_has_host_ports(pod);
+    y->owner = owner_hash(pod);
+    y->priority = opr_obj_int(pod, "/spec/priority", 0);
+    pod_request(k, pod, &y->request);
+}
+
 void cycle_reject(struct cycle *y, const char *reason)
 {
+    if (y->is_silent) {
+        return;
+    }
     for (uint32_t i = 0; i < y->reason_count; i++) {
         if (strcmp(y->reasons[i].text, reason) == 0) {
             y->reasons[i].count++;
@@ -40,14 +58,23 @@ static uint32_t feasible_wanted(uint32_t nodes)
     return wanted < 100 ? 100 : wanted;
 }
 
-static bool passes(struct cycle *y, const struct sched_node *n)
+/* The node that an earlier attempt made room on is taken if it still suits. */
+static bool has_nominated(struct cycle *y)
 {
-    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
-        if (!filters[i](y, n)) {
-            return false;
-        }
+    const char *name = opr_obj_str(y->pod, "/status/nominatedNodeName", "");
+    struct sched_node *n = name[0] != '\0' ? cluster_node(y->cluster, name) : NULL;
+    if (!n || !n->o) {
+        return false;
     }
-    return true;
+    y->is_silent = true;
+    if (filters_pass(y, n)) {
+        y->fit[y->fit_count++] = (struct candidate){n, 0};
+        extension_filter(y);
+        lua_filter(y);
+    }
+    y->is_silent = false;
+    y->rejected_by = 0;
+    return y->fit_count > 0;
 }
 
 static void run_filters(struct cycle *y)
@@ -55,17 +82,26 @@ static void run_filters(struct cycle *y)
     struct cluster *k = y->cluster;
     uint32_t wanted = feasible_wanted(k->node_count), looked = 0;
     y->fit = opr_ctx_alloc(y->c, (k->node_count + 1) * sizeof *y->fit);
+    y->hopeless = opr_ctx_alloc(y->c, k->node_count + 1);
+    if (has_nominated(y)) {
+        return;
+    }
     for (; looked < k->node_count && y->fit_count < wanted; looked++) {
         struct sched_node *n = k->nodes[(k->next_start + looked) % k->node_count];
         if (!n->o) {
             continue;
         }
         y->seen++;
-        if (passes(y, n)) {
+        y->is_hopeless = false;
+        bool is_fit = filters_pass(y, n);
+        y->hopeless[n->index] = y->is_hopeless;
+        if (is_fit) {
             y->fit[y->fit_count++] = (struct candidate){n, 0};
         }
     }
+    y->rejected_by |= y->seen == 0 ? REJECTED_ANYWAY : 0;
     k->next_start = k->node_count > 0 ? (k->next_start + looked) % k->node_count : 0;
+    extension_filter(y);
     lua_filter(y);
 }
 
@@ -80,6 +116,7 @@ static void run_scores(struct cycle *y)
             y->fit[i].total += scores[s].weight * one[i];
         }
     }
+    extension_score(y);
 }
 
 /* The best; among equals each with the same chance, so that no node becomes the usual one. */
@@ -117,11 +154,8 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-const char *cycle_message(struct cycle *y)
+const char *cycle_counts(struct cycle *y)
 {
-    if (y->seen == 0) {
-        return "no nodes available to schedule pods";
-    }
     const char *lines[REASONS_MAX];
     for (uint32_t i = 0; i < y->reason_count; i++) {
         lines[i] = opr_ctx_text(y->c, "%u %s", y->reasons[i].count, y->reasons[i].text);
@@ -132,4 +166,13 @@ const char *cycle_message(struct cycle *y)
         text = opr_ctx_text(y->c, "%s%s %s", text, i == 0 ? "" : ",", lines[i]);
     }
     return opr_ctx_text(y->c, "%s.", text);
+}
+
+const char *cycle_message(struct cycle *y)
+{
+    if (y->seen == 0) {
+        return "no nodes available to schedule pods";
+    }
+    const char *counts = cycle_counts(y);
+    return y->preemption ? opr_ctx_text(y->c, "%s preemption: %s", counts, y->preemption) : counts;
 }

@@ -12,21 +12,35 @@ static struct opr_doc *input_of(struct cycle *y, const struct sched_node *n)
     return d;
 }
 
-/* false, reason: the node is out. A policy that fails lets the node pass, so that a broken one can
- * not stop all scheduling; the failure is logged. */
+/* Once a cycle: a broken policy fails for each node alike. */
+static void tell_failure(struct cycle *y, const char *policy, const char *error)
+{
+    if (y->has_told_failure) {
+        return;
+    }
+    y->has_told_failure = true;
+    opr_ctx_log(y->c, OPR_LOG_WARN, "filter policy failed policy=%s error=%s", policy, error);
+    opr_event(y->c, y->pod, "Warning", "PolicyFailed", "Policy %s: %.900s", policy, error);
+}
+
+/* false, reason: the node is out. So it is where a policy that fails gives no verdict: what it is
+ * there to prevent must not happen because it is broken. The pod waits, its condition names the
+ * policy, an event has the error. */
 static bool allows(struct cycle *y, const char *policy, const struct sched_node *n)
 {
     const struct opr_obj *result = NULL;
     opr_status st = opr_policy_call(y->c, policy, "filter", input_of(y, n), &result);
     if (st != OPR_OK) {
-        opr_ctx_log(y->c, OPR_LOG_WARN, "filter policy failed policy=%s error=%s", policy,
-                    opr_ctx_error(y->c));
-        return true;
+        tell_failure(y, policy, opr_ctx_error(y->c));
+        cycle_reject(y, opr_ctx_text(y->c, "node(s) got no verdict of policy %s", policy));
+        y->rejected_by |= REJECTED_OUTSIDE;
+        return false;
     }
     if (opr_obj_type(opr_obj_at(result, "/0")) != OPR_TYPE_BOOL ||
         opr_obj_bool(result, "/0", true)) {
         return true;
     }
+    y->rejected_by |= REJECTED_OUTSIDE;
     cycle_reject(
         y, opr_ctx_text(y->c, "%s", opr_obj_str(result, "/1", "node(s) were refused by a policy")));
     return false;

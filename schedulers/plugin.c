@@ -2,35 +2,35 @@
 
 #include <time.h>
 
+/* Pods a reconcile, at most: between two of them metrics and shutdown have their turn. */
+enum { BURST = 16 };
+
+static void schedule_one(struct cluster *k, struct opr_ctx *c, struct queued *q)
+{
+    struct cycle y = {0};
+    cycle_init(&y, c, k, q->o);
+    struct sched_node *n = cycle_run(&y);
+    if (n) {
+        cycle_bind(&y, q, n);
+    } else {
+        cycle_refuse(&y, q);
+    }
+}
+
 static opr_result reconcile(struct opr_ctx *c, const struct opr_obj *self)
 {
+    (void)self; /* the key stands for all pods */
     struct cluster *k = opr_ctx_state(c);
-    cluster_apply(k, opr_ctx_now_ms(c));
-    waiting_wake(k, c);
-    const char *uid = opr_obj_str(self, "/metadata/uid", "");
-    if (!pod_is_pending(self) || cluster_has(k, uid)) {
-        return opr_done();
+    for (uint32_t i = 0; i < BURST && !opr_ctx_cancelled(c); i++) {
+        cluster_apply(k, c);
+        struct queued *q = queue_pop(&k->queues, opr_ctx_now_ms(c));
+        if (!q) {
+            break;
+        }
+        schedule_one(k, c, q);
     }
-    struct cycle y = {
-        .c = c,
-        .cluster = k,
-        .pod = self,
-        .ns = opr_obj_str(self, "/metadata/namespace", ""),
-        .name = opr_obj_str(self, "/metadata/name", ""),
-        .uid = uid,
-        .labels = opr_obj_at(self, "/metadata/labels"),
-        .tolerations = opr_obj_at(self, "/spec/tolerations"),
-        .node_selector = opr_obj_at(self, "/spec/nodeSelector"),
-        .node_affinity = opr_obj_at(self, "/spec/affinity/nodeAffinity"),
-        .node_name = opr_obj_str(self, "/spec/nodeName", ""),
-        .has_host_ports = pod_has_host_ports(self),
-        .owner = owner_hash(self),
-    };
-    pod_request(k, self, &y.request);
-    struct sched_node *n = cycle_run(&y);
-    opr_result result = n ? cycle_bind(&y, n) : cycle_refuse(&y);
-    waiting_wake(k, c);
-    return result;
+    int64_t next_ms = queue_next_ms(&k->queues, opr_ctx_now_ms(c));
+    return next_ms < 0 ? opr_done() : opr_requeue_after_ms((uint32_t)next_ms);
 }
 
 static bool is_same(const struct opr_obj *was, const struct opr_obj *is, const char *ptr)
@@ -42,6 +42,9 @@ static bool is_same(const struct opr_obj *was, const struct opr_obj *is, const c
  * nothing here. */
 static bool pod_has_changed(const struct opr_obj *was, const struct opr_obj *is)
 {
+    if (pod_is_pending(is)) {
+        return true; /* its newest state is what is scheduled */
+    }
     return !was || !is || !is_same(was, is, "/metadata/uid") ||
            !is_same(was, is, "/spec/nodeName") || !is_same(was, is, "/metadata/generation") ||
            !is_same(was, is, "/metadata/deletionTimestamp") ||
@@ -55,16 +58,11 @@ static void map_pod(struct opr_mapper *m, const struct opr_obj *was, const struc
     if (!pod_has_changed(was, is)) {
         return;
     }
-    if (pod_is_pending(is)) {
-        opr_map_enqueue(m, opr_obj_str(is, "/metadata/namespace", ""),
-                        opr_obj_str(is, "/metadata/name", ""));
-        return;
-    }
     bool is_replaced = was && is && !is_same(was, is, "/metadata/uid");
     if (is_replaced) {
-        cluster_post(state, was, false, true);
+        cluster_post(state, was, CHANGE_POD, true);
     }
-    cluster_post(state, is ? is : was, false, !is);
+    cluster_post(state, is ? is : was, CHANGE_POD, !is);
     opr_map_enqueue(m, "", DRAIN_KEY);
 }
 
@@ -78,9 +76,25 @@ static void map_node(struct opr_mapper *m, const struct opr_obj *was, const stru
                      void *state)
 {
     if (node_has_changed(was, is)) {
-        cluster_post(state, is ? is : was, true, !is);
+        cluster_post(state, is ? is : was, CHANGE_NODE, !is);
         opr_map_enqueue(m, "", DRAIN_KEY);
     }
+}
+
+static void map_namespace(struct opr_mapper *m, const struct opr_obj *was, const struct opr_obj *is,
+                          void *state)
+{
+    if (!was || !is || !is_same(was, is, "/metadata/labels")) {
+        cluster_post(state, is ? is : was, CHANGE_NAMESPACE, !is);
+        opr_map_enqueue(m, "", DRAIN_KEY);
+    }
+}
+
+/* Only read, when pods have to leave. */
+static void map_nothing(struct opr_mapper *m, const struct opr_obj *was, const struct opr_obj *is,
+                        void *state)
+{
+    (void)m, (void)was, (void)is, (void)state;
 }
 
 /* config {"seed": N} makes ties fall the same way each time. */
@@ -100,7 +114,8 @@ static void fini(void *state)
 
 static const struct opr_watch reads[] = {
     {.gvk = "v1/Node", .map = map_node},
-    {.gvk = "v1/Namespace"}, /* for namespaceSelector */
+    {.gvk = "v1/Namespace", .map = map_namespace}, /* for namespaceSelector */
+    {.gvk = BUDGET_GVK, .map = map_nothing, .flags = OPR_WATCH_OPTIONAL},
     {.gvk = NULL},
 };
 static const struct opr_controller scheduler = {
@@ -111,7 +126,7 @@ static const struct opr_controller scheduler = {
     .reconcile = reconcile,
     .workers = 1,
     .event_source = SCHEDULER_NAME,
-    .writes = "v1/Event,v1/Pod/binding,v1/Pod/status",
+    .writes = "v1/Event,v1/Pod,v1/Pod/binding,v1/Pod/status",
 };
 static const struct opr_controller *const controllers[] = {&scheduler, NULL};
 static const struct opr_plugin plugin = {

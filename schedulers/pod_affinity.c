@@ -81,7 +81,26 @@ void pod_affinity_prepare(struct cycle *y)
         }
     }
     y->affinity = a;
-    y->wants_pods |= has_own;
+}
+
+static bool selects_any(struct cycle *y, const struct opr_obj *terms, const char *ns,
+                        const struct opr_obj *pod)
+{
+    for (const struct opr_obj *t = opr_obj_first(terms); t; t = opr_obj_next(t)) {
+        if (term_selects(y, t, ns, pod)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pod_affinity_concerns(struct cycle *y, const struct opr_obj *pod)
+{
+    static const char near[] = "/spec/affinity/podAffinity/" REQUIRED;
+    static const char apart[] = "/spec/affinity/podAntiAffinity/" REQUIRED;
+    return selects_any(y, opr_obj_at(y->pod, near), y->ns, pod) ||
+           selects_any(y, opr_obj_at(y->pod, apart), y->ns, pod) ||
+           selects_any(y, opr_obj_at(pod, apart), ns_of(pod), y->pod);
 }
 
 static bool is_blocked(const struct topology *list, const struct sched_node *n)
@@ -115,6 +134,7 @@ bool filter_pod_affinity(struct cycle *y, const struct sched_node *n)
     }
     if (!has_company(a, n)) {
         reason = "node(s) didn't match pod affinity rules";
+        y->is_hopeless = true;
     } else if (is_blocked(a->blocked, n)) {
         reason = "node(s) didn't match pod anti-affinity rules";
     } else if (is_blocked(a->blocked_by_others, n)) {

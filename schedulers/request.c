@@ -130,6 +130,5 @@ bool pod_is_pending(const struct opr_obj *pod)
 {
     return pod && opr_obj_str(pod, "/spec/nodeName", "")[0] == '\0' &&
            str_eq(opr_obj_str(pod, "/spec/schedulerName", SCHEDULER_NAME), SCHEDULER_NAME) &&
-           !opr_obj_at(pod, "/metadata/deletionTimestamp") && !pod_is_terminal(pod) &&
-           opr_obj_len(opr_obj_at(pod, "/spec/schedulingGates")) == 0;
+           !opr_obj_at(pod, "/metadata/deletionTimestamp") && !pod_is_terminal(pod);
 }

@@ -25,6 +25,7 @@ bool filter_spread(struct cycle *y, const struct sched_node *n)
         if (!label_of(n->labels, t->key)) {
             cycle_reject(y, "node(s) didn't match pod topology spread constraints "
                             "(missing required label)");
+            y->is_hopeless = true;
             return false;
         }
         int32_t domain = t->domain_of[n->index];
@@ -35,4 +36,20 @@ bool filter_spread(struct cycle *y, const struct sched_node *n)
         }
     }
     return true;
+}
+
+bool spread_concerns(struct cycle *y, const struct opr_obj *pod)
+{
+    const struct opr_obj *list = opr_obj_at(y->pod, "/spec/topologySpreadConstraints");
+    const struct opr_obj *labels = opr_obj_at(pod, "/metadata/labels");
+    if (!str_eq(opr_obj_str(pod, "/metadata/namespace", ""), y->ns)) {
+        return false;
+    }
+    for (const struct opr_obj *t = opr_obj_first(list); t; t = opr_obj_next(t)) {
+        if (str_eq(opr_obj_str(t, "/whenUnsatisfiable", ""), "DoNotSchedule") &&
+            opr_selector_matches(opr_obj_at(t, "/labelSelector"), labels)) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -23,7 +23,8 @@ static void set_scheduled(struct opr_req *r, struct json_object *pod)
     opr_doc_put_str(c, "/type", "PodScheduled");
     opr_doc_put_str(c, "/status", "True");
     opr_doc_put_str(c, "/lastTransitionTime", now);
-    (void)!opr_doc_put(pod, "/status/conditions/-", c); /* status is an object: it was decoded */
+    (void)!opr_doc_put(pod, "/status/conditions/-", c);  /* status is an object: it was decoded */
+    (void)opr_doc_del(pod, "/status/nominatedNodeName"); /* what was promised is fulfilled */
 }
 
 static opr_status bind_once(struct opr_req *r, struct json_object *binding)

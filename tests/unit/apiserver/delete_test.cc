@@ -135,8 +135,10 @@ TEST_F(DeletePod, BoundIsGivenTime)
 TEST_F(DeletePod, BindingIsOnce)
 {
     make_pod("p");
+    EXPECT_EQ(merge(PODS "/p/status", "{'status':{'nominatedNodeName':'n1'}}").status, 200);
     bind("p");
     Answer a = get(PODS "/p");
+    EXPECT_EQ(a.str("/status/nominatedNodeName"), "-") << "the promise is fulfilled";
     EXPECT_EQ(a.str("/spec/nodeName"), "n1");
     EXPECT_EQ(a.str("/status/conditions/0/type"), "PodScheduled");
     a = post(PODS "/p/binding", "{'metadata':{'name':'p'},'target':{'kind':'Node','name':'n2'}}");

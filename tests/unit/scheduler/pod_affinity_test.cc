@@ -54,7 +54,9 @@ class PodAffinity : public testing_cluster::Cluster
     }
     std::string Why(const std::string &pod)
     {
-        return Condition(Get("v1/Pod", "default", pod), "PodScheduled", "/message");
+        const std::string why =
+            Condition(Get("v1/Pod", "default", pod), "PodScheduled", "/message");
+        return why.substr(0, why.find(" preemption: ")); /* preemption_test.cc has the rest */
     }
     const std::string host = "kubernetes.io/hostname";
 };

@@ -40,7 +40,9 @@ class Scheduler : public testing_cluster::Cluster
     }
     std::string Why(const std::string &pod)
     {
-        return Condition(Get("v1/Pod", "default", pod), "PodScheduled", "/message");
+        const std::string why =
+            Condition(Get("v1/Pod", "default", pod), "PodScheduled", "/message");
+        return why.substr(0, why.find(" preemption: ")); /* preemption_test.cc has the rest */
     }
     std::map<std::string, int> PodsByNode()
     {
@@ -94,9 +96,11 @@ TEST_F(Scheduler, WritesAnUnchangedReasonOnce)
     Run();
     uint32_t patches = opr_test_writes(t, "patch", "v1/Pod");
     EXPECT_EQ(patches, 1u);
-    Advance(300 * 1000);
+    Advance(299 * 1000);
     Node("small2", "500m", "8Gi", "'unschedulable':true");
     Run();
+    EXPECT_EQ(opr_test_writes(t, "patch", "v1/Pod"), 1u) << "such a node can not help it";
+    Advance(2 * 1000);
     EXPECT_EQ(opr_test_writes(t, "patch", "v1/Pod"), 2u) << "the message has changed";
     EXPECT_EQ(Why("a"),
               "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.");
@@ -364,7 +368,7 @@ TEST_F(Scheduler, EqualNodesAllGetTheirShare)
 TEST_F(Scheduler, HigherPriorityWaitsLess)
 {
     Node("n1", "1");
-    Pod("blocker", "'cpu':'1'");
+    Pod("blocker", "'cpu':'1'", ",'priority':1000");
     Run();
     Pod("low", "'cpu':'1'", ",'priority':1");
     Run();
@@ -423,11 +427,26 @@ TEST_F(Scheduler, APolicyFiltersAndScores)
     EXPECT_NE(opr_test_policy_input(t, "default/p", "score"), nullptr);
 }
 
-TEST_F(Scheduler, ABrokenPolicyStopsNobody)
+TEST_F(Scheduler, ABrokenFilterPolicyLetsNothingPass)
 {
     Node("n1");
     Node("n2");
     opr_test_policy(t, "default/p", "filter", nullptr);
+    Pod("a");
+    Run();
+    EXPECT_EQ(Where("a"), "");
+    EXPECT_EQ(Why("a"), "0/2 nodes are available: 2 node(s) got no verdict of policy default/p.");
+    EXPECT_EQ(Events("PolicyFailed", "Policy default/p: "), 1);
+    /* no event tells of a mended policy: it is asked again before long */
+    opr_test_policy(t, "default/p", "filter", "[true]");
+    Advance(31 * 1000);
+    EXPECT_NE(Where("a"), "");
+}
+
+TEST_F(Scheduler, ABrokenScorePolicyStopsNobody)
+{
+    Node("n1");
+    Node("n2");
     opr_test_policy(t, "default/p", "score", nullptr);
     Pod("a");
     Run();
