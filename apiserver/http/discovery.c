@@ -89,18 +89,20 @@ static void serve_version(struct opr_req *r, struct opr_str group, struct opr_st
     size_t count;
     const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
     struct json_object *d = opr_samples_resources(group);
-    struct json_object *list = json_object_new_array();
-    if (!d) {
-        d = json_object_new_object();
-        opr_doc_put_str(d, "/kind", "APIResourceList");
-        opr_doc_put_str(d, "/apiVersion", "v1");
-        opr_doc_put_str(d, "/groupVersion",
-                        group.len > 0 ? opr_arena_printf(r->arena, "%.*s/%.*s", OPR_STR_ARG(group),
-                                                         OPR_STR_ARG(version))
-                                      : "v1");
-        json_object_object_add(d, "resources", list);
+    if (d) {
+        opr_api_json(r, 200, d);
+        return;
     }
-    bool is_found = opr_samples_handles(group);
+    struct json_object *list = json_object_new_array();
+    d = json_object_new_object();
+    opr_doc_put_str(d, "/kind", "APIResourceList");
+    opr_doc_put_str(d, "/apiVersion", "v1");
+    opr_doc_put_str(d, "/groupVersion",
+                    group.len > 0 ? opr_arena_printf(r->arena, "%.*s/%.*s", OPR_STR_ARG(group),
+                                                     OPR_STR_ARG(version))
+                                  : "v1");
+    json_object_object_add(d, "resources", list);
+    bool is_found = false;
     for (size_t i = 0; i < count; i++) {
         const struct opr_kind *k = all[i];
         if (!opr_str_is(group, k->group) || !opr_str_is(version, k->version) ||
