@@ -26,7 +26,7 @@ VERSION = "0.36.3"
 KINDS = {
     "api/core/v1": "Namespace Node Pod Binding Service Endpoints ConfigMap Secret ServiceAccount Event",
     "api/apps/v1": "Deployment ReplicaSet",
-    "api/autoscaling/v1": "Scale",
+    "api/autoscaling/v1": "HorizontalPodAutoscaler Scale",
     "api/autoscaling/v2": "HorizontalPodAutoscaler",
     "api/coordination/v1": "Lease",
     "api/discovery/v1": "EndpointSlice",

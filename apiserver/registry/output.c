@@ -17,7 +17,7 @@ struct opr_obj *opr_api_view(const struct opr_kind *kind, const struct opr_obj *
     char version[160];
     snprintf(version, sizeof version, "%s%s%s", kind->group, *kind->group ? "/" : "",
              kind->version);
-    if (from == kind && strcmp(opr_json_str(stored, "/apiVersion", ""), version) == 0) {
+    if (strcmp(opr_json_str(stored, "/apiVersion", ""), version) == 0) {
         return opr_json_ref(stored);
     }
     struct json_object *doc = opr_doc_from_obj(stored);
@@ -85,10 +85,11 @@ static void add_partial(struct opr_buf *out, const struct opr_obj *obj)
     opr_buf_add_char(out, '}');
 }
 
+/* The cells are read from the object as it is stored; obj is what was asked for. */
 static void add_row(struct opr_buf *out, const struct opr_kind *kind, enum opr_form form,
-                    const struct opr_obj *obj, int64_t now_ms)
+                    const struct opr_obj *stored, const struct opr_obj *obj, int64_t now_ms)
 {
-    struct json_object *cells = opr_schema_cells(kind, obj, now_ms);
+    struct json_object *cells = opr_schema_cells(kind, stored, now_ms);
     opr_buf_add_text(out, "{\"cells\":");
     opr_doc_write(out, cells);
     if (form == OPR_FORM_TABLE_FULL) {
@@ -126,7 +127,7 @@ void opr_form_object(struct opr_buf *out, const struct opr_kind *kind, enum opr_
             opr_buf_add_text(out, "null");
         }
         opr_buf_add_text(out, ",\"rows\":[");
-        add_row(out, kind, form, view, now_ms);
+        add_row(out, kind, form, obj, view, now_ms);
         opr_buf_add_text(out, "]}");
     } else {
         opr_json_write(out, view);
@@ -178,7 +179,7 @@ void opr_form_list_item(struct opr_buf *out, const struct opr_kind *kind, enum o
 {
     struct opr_obj *view = opr_api_view(kind, obj);
     if (opr_form_is_table(form)) {
-        add_row(out, kind, form, view, now_ms);
+        add_row(out, kind, form, obj, view, now_ms);
     } else if (form == OPR_FORM_PARTIAL) {
         add_partial(out, view);
     } else {

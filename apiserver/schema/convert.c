@@ -1,3 +1,5 @@
+#include "apiserver/schema/convert.h"
+
 #include "apiserver/schema/table.h"
 
 #include <stdio.h>
@@ -40,6 +42,14 @@ void opr_schema_convert(const struct opr_kind *from, const struct opr_kind *to,
     bool is_event = strcmp(from->kind, "Event") == 0 && strcmp(to->kind, "Event") == 0;
     if (is_event) {
         convert_event(doc, strcmp(to->group, "") == 0);
+    }
+    bool is_autoscaler = strcmp(to->kind, "HorizontalPodAutoscaler") == 0;
+    bool is_to_v1 = strcmp(to->version, "v1") == 0;
+    if (is_autoscaler && is_to_v1) {
+        opr__autoscaler_to_v1(doc);
+    } else if (is_autoscaler) {
+        opr__autoscaler_to_v2(doc);
+        opr_schema_default(to, doc);
     }
     char version[256];
     snprintf(version, sizeof(version), "%s%s%s", to->group, *to->group ? "/" : "", to->version);

@@ -96,9 +96,8 @@ OPR_NODISCARD opr_status opr_schema_prune(const struct opr_kind *kind, struct js
 OPR_NODISCARD opr_status opr_yaml_to_doc(struct opr_str text, struct json_object **ret_doc,
                                          struct opr_error *reterr);
 
-/* Renames the members of a document of one kind for the other kind of the same resource
- * (kind->stored_as), apiVersion and kind with them. Prune or decode afterwards restores the order.
- */
+/* Changes a document of one kind to the other kind of the same resource (kind->stored_as),
+ * apiVersion and kind with it. Prune or decode afterwards restores the order of members. */
 void opr_schema_convert(const struct opr_kind *from, const struct opr_kind *to,
                         struct json_object *doc);
 

@@ -347,6 +347,11 @@ void opr__validate_autoscaler(struct opr_field_errors *e, struct json_object *do
                      "must be greater than or equal to `minReplicas`");
     }
     check_target_ref(e, OPR__IN(&p, "scaleTargetRef"), opr__get(spec, "scaleTargetRef"));
+    struct json_object *percent = opr__get(spec, "targetCPUUtilizationPercentage"); /* of v1 */
+    if (percent && json_object_get_int64(percent) < 1) {
+        opr__invalid(e, OPR__IN(&p, "targetCPUUtilizationPercentage"), percent,
+                     "must be greater than 0");
+    }
     for (size_t i = 0; i < opr__length(metrics); i++) {
         check_metric(e, OPR__AT(OPR__IN(&p, "metrics"), i), opr__item(metrics, i));
     }

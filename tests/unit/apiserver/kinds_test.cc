@@ -254,7 +254,10 @@ TEST_F(Discovery, Plain)
     EXPECT_THAT(get("/api/v1").body, HasSubstr("\"pods/eviction\""));
     EXPECT_THAT(get("/apis/apps/v1").body, HasSubstr("\"deployments/scale\""));
     EXPECT_EQ(get("/apis/none/v1").status, 404);
-    EXPECT_THAT(get("/apis").body, Not(HasSubstr("autoscaling/v1\"")))
+    EXPECT_THAT(get("/apis").body,
+                HasSubstr("\"preferredVersion\":{\"groupVersion\":\"autoscaling/v2\""));
+    EXPECT_THAT(get("/apis/autoscaling/v1").body, HasSubstr("horizontalpodautoscalers/status"));
+    EXPECT_THAT(get("/apis/autoscaling/v1").body, Not(HasSubstr("scales")))
         << "the body of a subresource is no resource";
 }
 

@@ -107,4 +107,67 @@ TEST(Convert, RenamesEventsBothWays)
     EXPECT_TRUE(opr_doc_equal(doc.get(), before.get()));
 }
 
+TEST(Convert, AutoscalersKeepInAnnotationsWhatV1HasNoMemberFor)
+{
+    const opr_kind *v1 = kind_of("autoscaling", "v1", "HorizontalPodAutoscaler");
+    const opr_kind *v2 = kind_of("autoscaling", "v2", "HorizontalPodAutoscaler");
+    Doc doc = parse(
+        "{'apiVersion':'autoscaling/v2','kind':'HorizontalPodAutoscaler','metadata':{'name':'a'},"
+        "'spec':{'minReplicas':1,'maxReplicas':3,'scaleTargetRef':{'kind':'Deployment','name':'d'},"
+        "'metrics':[{'type':'Resource','resource':{'name':'memory','target':{'type':'AverageValue',"
+        "'averageValue':'1Gi'}}},{'type':'Resource','resource':{'name':'cpu','target':{'type':"
+        "'Utilization','averageUtilization':50}}},{'type':'Object','object':{'describedObject':{'"
+        "kind':"
+        "'Service','name':'s'},'metric':{'name':'rps'},'target':{'type':'Value','value':'10'}}}]},"
+        "'status':{'currentReplicas':1,'desiredReplicas':1,'currentMetrics':[{'type':'Resource',"
+        "'resource':{'name':'cpu','current':{'averageUtilization':7,'averageValue':'70m'}}}],"
+        "'conditions':[{'type':'AbleToScale','status':'True'}]}}");
+    opr_schema_convert(v2, v1, doc.get());
+    Doc want = parse(
+        "{'apiVersion':'autoscaling/v1','kind':'HorizontalPodAutoscaler','spec':{'minReplicas':1,"
+        "'maxReplicas':3,'scaleTargetRef':{'kind':'Deployment','name':'d'},"
+        "'targetCPUUtilizationPercentage':50},'status':{'currentReplicas':1,'desiredReplicas':1,"
+        "'currentCPUUtilizationPercentage':7}}");
+    Doc bare = parse(text_of(doc));
+    opr_doc_del(bare.get(), "/metadata");
+    EXPECT_TRUE(opr_doc_equal(bare.get(), want.get())) << text_of(doc);
+    struct json_object *notes = opr_doc_at(doc.get(), "/metadata/annotations");
+    ASSERT_NE(nullptr, notes);
+    EXPECT_STREQ(
+        R"([{"type":"Resource","resource":{"name":"memory","targetAverageValue":"1Gi"}},)"
+        R"({"type":"Object","object":{"target":{"kind":"Service","name":"s"},"metricName":"rps",)"
+        R"("targetValue":"10"}}])",
+        opr_doc_str(notes, "/autoscaling.alpha.kubernetes.io~1metrics", ""));
+    opr_schema_convert(v1, v2, doc.get());
+    EXPECT_EQ(nullptr, opr_doc_at(doc.get(), "/metadata/annotations"));
+    EXPECT_EQ(3u, json_object_array_length(opr_doc_at(doc.get(), "/spec/metrics")));
+    EXPECT_STREQ("cpu", opr_doc_str(doc.get(), "/spec/metrics/0/resource/name", ""));
+    EXPECT_STREQ("Utilization", opr_doc_str(doc.get(), "/spec/metrics/0/resource/target/type", ""));
+    EXPECT_STREQ("AverageValue",
+                 opr_doc_str(doc.get(), "/spec/metrics/1/resource/target/type", ""));
+    EXPECT_STREQ("10", opr_doc_str(doc.get(), "/spec/metrics/2/object/target/value", ""));
+    EXPECT_STREQ("70m", opr_doc_str(doc.get(),
+                                    "/status/currentMetrics/0/resource/current/averageValue", ""));
+    EXPECT_STREQ("AbleToScale", opr_doc_str(doc.get(), "/status/conditions/0/type", ""));
+}
+
+TEST(Convert, AnAutoscalerOfV1GetsWhatV2Defaults)
+{
+    const opr_kind *v1 = kind_of("autoscaling", "v1", "HorizontalPodAutoscaler");
+    const opr_kind *v2 = kind_of("autoscaling", "v2", "HorizontalPodAutoscaler");
+    for (const char *note : {"{}", "{'autoscaling.alpha.kubernetes.io/metrics':'not JSON'}",
+                             "{'autoscaling.alpha.kubernetes.io/metrics':'[7,{}]'}"}) {
+        Doc doc = parse(
+            std::string(
+                "{'apiVersion':'autoscaling/v1','kind':'HorizontalPodAutoscaler','metadata':"
+                "{'annotations':") +
+            note + "},'spec':{'maxReplicas':3,'scaleTargetRef':{'kind':'Deployment','name':'d'}}}");
+        opr_schema_convert(v1, v2, doc.get());
+        EXPECT_EQ(80,
+                  opr_doc_int(doc.get(), "/spec/metrics/0/resource/target/averageUtilization", 0))
+            << note;
+        EXPECT_EQ(1u, json_object_array_length(opr_doc_at(doc.get(), "/spec/metrics")));
+    }
+}
+
 } // namespace
