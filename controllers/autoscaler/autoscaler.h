@@ -33,7 +33,8 @@ struct marks {
 };
 struct record {
     struct record *next;
-    char *key; /* owned: "ns/name" */
+    char *key;      /* owned: "ns/name" */
+    char *selector; /* owned; lock: what its target's Scale said last; may be NULL */
     struct marks recommended, ups, downs;
     int64_t status_ms; /* when the status was written last */
 };
@@ -85,13 +86,15 @@ OPR_NODISCARD opr_status names_version(struct hpa *h, const char *group, const c
 const char *names_kind_key(struct hpa *h, const char *api_version, const char *kind);
 void names_forget(struct hpa *h, const char *key);
 void names_free(struct autoscaler *a);
-/* query.c: text for the query of a URL; a LabelSelector as text, escaped. */
-const char *query_escape(struct opr_ctx *c, const char *text);
-const char *query_selector(struct opr_ctx *c, const struct opr_obj *selector);
+/* selector.c: a selector as a Scale or a query writes it, as a LabelSelector; NULL: it is none. */
+const struct opr_obj *selector_parse(struct opr_ctx *c, const char *text);
 
 /* target.c */
 OPR_NODISCARD opr_status target_read(struct hpa *h);
 OPR_NODISCARD opr_status target_write(struct hpa *h);
+/* " NS/NAME" of each other autoscaler that selects a pod of this one: they would pull against each
+ * other. "" where there is none. */
+const char *target_rivals(struct hpa *h);
 /* samples.c: usage by pod, in thousandths. */
 struct usage {
     const struct opr_obj *pod;

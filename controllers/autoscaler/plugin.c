@@ -18,6 +18,7 @@ static struct record *record_of(struct autoscaler *a, const char *key)
 
 static void free_record(struct record *r)
 {
+    free(r->selector);
     free(r->recommended.at);
     free(r->ups.at);
     free(r->downs.at);
@@ -134,7 +135,8 @@ static const struct opr_controller autoscaler = {
     .reconcile = reconcile,
     .workers = 5,
     .event_source = "horizontal-pod-autoscaler",
-    .writes = "v1/Event,autoscaling/v2/HorizontalPodAutoscaler/status,apps/v1/Deployment/scale",
+    .writes = "v1/Event,autoscaling/v2/HorizontalPodAutoscaler/status,apps/v1/Deployment/scale,"
+              "apps/v1/ReplicaSet/scale,apps/v1/StatefulSet/scale,v1/ReplicationController/scale",
 };
 static const struct opr_controller *const controllers[] = {&autoscaler, NULL};
 static const struct opr_plugin plugin = {

@@ -1,4 +1,5 @@
 #include "controllers/autoscaler/autoscaler.h"
+#include "controllers/query.h"
 
 /* "1s", "15.3s", "500ms", "1m0s" in milliseconds. */
 static int64_t duration_ms(const char *text)

@@ -35,5 +35,9 @@ opr_status status_write(struct hpa *h)
     h->record->status_ms = h->now_ms;
     struct opr_doc *whole = opr_doc_of(h->c, h->self);
     opr_doc_set(whole, "/status", "%p", status);
-    return opr_update(h->c, whole, "status", NULL);
+    opr_status st = opr_update(h->c, whole, "status", NULL);
+    if (st != OPR_OK && st != OPR_E_CONFLICT && st != OPR_E_NOT_FOUND) {
+        opr_event(h->c, h->self, "Warning", "FailedUpdateStatus", "%s", opr_ctx_error(h->c));
+    }
+    return st;
 }

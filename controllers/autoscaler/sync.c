@@ -7,8 +7,10 @@ static void fail_active(struct hpa *h, const char *event, const char *reason, co
     bool is_new = !str_eq(opr_obj_str(old, "/reason", ""), reason) ||
                   !str_eq(opr_obj_str(old, "/message", ""), message);
     conditions_set(h->c, &h->conditions, "ScalingActive", "False", reason, message);
-    if (is_new) {
+    if (is_new && !str_eq(event, reason)) {
         opr_event(h->c, h->self, "Warning", reason, "%s", message);
+    }
+    if (is_new) {
         opr_event(h->c, h->self, "Warning", event, "%s", message);
     }
 }
@@ -92,6 +94,12 @@ static void decide(struct hpa *h)
     } else if (!h->selector) {
         fail_active(h, "SelectorRequired", "InvalidSelector",
                     "the HPA target's scale is missing a selector");
+    } else if (target_rivals(h)[0] != '\0') {
+        fail_active(
+            h, "AmbiguousSelector", "AmbiguousSelector",
+            opr_ctx_text(h->c, "pods by selector %s are controlled by multiple HPAs: [%s%s]",
+                         h->selector_text, opr_ctx_text(h->c, "%s/%s", h->ns, meta_name(h->self)),
+                         target_rivals(h)));
     } else if (propose(h, &proposed)) {
         h->desired = behavior_limit(h, proposed);
     }

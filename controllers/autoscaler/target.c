@@ -1,24 +1,5 @@
 #include "controllers/autoscaler/autoscaler.h"
 
-/* "app=web,tier=front" as a LabelSelector; what a Scale says has no other operators where the
- * target's selector has none. */
-static const struct opr_obj *parse_selector(struct opr_ctx *c, const char *text)
-{
-    struct opr_doc *d = opr_doc_new(c, "{'matchLabels':{}}");
-    char *rest = opr_ctx_text(c, "%s", text);
-    for (char *save = NULL, *part = strtok_r(rest, ",", &save); part;
-         part = strtok_r(NULL, ",", &save)) {
-        char *equals = strchr(part, '=');
-        if (!equals) {
-            return NULL;
-        }
-        *equals = '\0';
-        const char *value = equals[1] == '=' ? equals + 2 : equals + 1;
-        opr_doc_set(d, member_ptr(c, "/matchLabels", part), "%s", value);
-    }
-    return opr_doc_obj(d);
-}
-
 static void find_pods(struct hpa *h)
 {
     const struct opr_obj *const *all = NULL;
@@ -33,6 +14,44 @@ static void find_pods(struct hpa *h)
         }
     }
     h->pods = mine;
+}
+
+static void remember_selector(struct hpa *h)
+{
+    if (h->record->selector && str_eq(h->record->selector, h->selector_text)) {
+        return; /* only this worker writes it */
+    }
+    char *text = strdup(h->selector_text);
+    pthread_mutex_lock(&h->autoscaler->lock);
+    free(h->record->selector);
+    h->record->selector = text;
+    pthread_mutex_unlock(&h->autoscaler->lock);
+}
+
+static bool selects_one_of(const struct hpa *h, const char *text)
+{
+    const struct opr_obj *selector = selector_parse(h->c, text);
+    for (uint32_t i = 0; i < h->pod_count; i++) {
+        if (opr_selector_matches(selector, opr_obj_at(h->pods[i], "/metadata/labels"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *target_rivals(struct hpa *h)
+{
+    const char *names = "";
+    size_t n = strlen(h->ns);
+    pthread_mutex_lock(&h->autoscaler->lock);
+    for (const struct record *r = h->autoscaler->first; r; r = r->next) {
+        bool is_here = strncmp(r->key, h->ns, n) == 0 && r->key[n] == '/';
+        if (r != h->record && is_here && r->selector && selects_one_of(h, r->selector)) {
+            names = opr_ctx_text(h->c, "%s %s", names, r->key);
+        }
+    }
+    pthread_mutex_unlock(&h->autoscaler->lock);
+    return names;
 }
 
 opr_status target_read(struct hpa *h)
@@ -55,8 +74,9 @@ opr_status target_read(struct hpa *h)
     h->current = h->desired = opr_obj_int(scale, "/spec/replicas", 0);
     h->status_replicas = opr_obj_int(scale, "/status/replicas", 0);
     h->selector_text = opr_obj_str(scale, "/status/selector", "");
-    h->selector = h->selector_text[0] != '\0' ? parse_selector(h->c, h->selector_text) : NULL;
+    h->selector = h->selector_text[0] != '\0' ? selector_parse(h->c, h->selector_text) : NULL;
     find_pods(h);
+    remember_selector(h);
     return OPR_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Metrics that are one figure: of an object, or of something outside the cluster (spec 1.3, other
  * sources). */
 #include "controllers/autoscaler/autoscaler.h"
+#include "controllers/query.h"
 
 #include <math.h>
 

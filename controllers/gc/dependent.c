@@ -94,7 +94,7 @@ opr_result dependent_sync(struct opr_ctx *c, const struct opr_obj *child)
     }
     struct owners n = classify(c, child);
     if (n.unknown > 0) {
-        return opr_requeue_after_ms(LOOK_AGAIN_MS);
+        return opr_requeue_after_ms(is_young(c, child) ? LOOK_SOON_MS : LOOK_AGAIN_MS);
     }
     if (n.solid > 0) {
         bool is_clean = n.dangling + n.waiting == 0;

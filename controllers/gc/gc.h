@@ -34,6 +34,9 @@ opr_result deleting_sync(struct opr_ctx *c, const struct opr_obj *o);
 
 bool has_finalizer(const struct opr_obj *o, const char *name);
 bool is_waiting(const struct opr_obj *o); /* for its dependents to go */
+/* A kind that is new is soon followed: what concerns it is looked at again soon, for a while. */
+enum { YOUNG_MS = 10000, LOOK_SOON_MS = 1000 };
+bool is_young(struct opr_ctx *c, const struct opr_obj *o);
 struct opr_key gc_key(struct opr_ctx *c, const struct opr_obj *o);
 OPR_NODISCARD opr_status dependents_of(struct opr_ctx *c, const struct opr_obj *o,
                                        const struct opr_obj *const **ret_objs, uint32_t *ret_count);

@@ -29,12 +29,30 @@ opr_status dependents_of(struct opr_ctx *c, const struct opr_obj *o,
     return opr_list(c, "*", NULL, "owner", meta_uid(o), ret_objs, ret_count);
 }
 
+bool is_young(struct opr_ctx *c, const struct opr_obj *o)
+{
+    int64_t born_ms = time_parse(opr_obj_str(o, "/metadata/creationTimestamp", NULL));
+    return opr_ctx_now_ms(c) < born_ms + YOUNG_MS;
+}
+
+static bool is_definition(const struct opr_obj *o)
+{
+    return str_eq(opr_obj_str(o, "/kind", ""), "CustomResourceDefinition") &&
+           group_is(opr_obj_str(o, "/apiVersion", ""), "apiextensions.k8s.io");
+}
+
 static opr_result reconcile(struct opr_ctx *c, const struct opr_obj *self)
 {
     if (!self) {
         return opr_done();
     }
-    return is_deleting(self) ? deleting_sync(c, self) : dependent_sync(c, self);
+    bool is_new_kind = is_definition(self) && is_young(c, self);
+    if (is_new_kind && opr_watch_add(c, &(struct opr_watch){.gvk = "*"}) != OPR_OK) {
+        return opr_retry(opr_ctx_error(c));
+    }
+    opr_result r = is_deleting(self) ? deleting_sync(c, self) : dependent_sync(c, self);
+    /* The server may need a moment to serve it. */
+    return is_new_kind && r.op == OPR_OP_DONE ? opr_requeue_after_ms(LOOK_SOON_MS) : r;
 }
 
 /* The key of a wildcard primary: "GVK|NAMESPACE" and the name. */
@@ -80,6 +98,9 @@ static void map_object(struct opr_mapper *m, const struct opr_obj *was, const st
     if (was && (!is || is_replaced)) {
         opr_map_each(m, "*", NULL, "owner", meta_uid(was), enqueue_object, m);
         enqueue_owners(m, was);
+    }
+    if (is && is_definition(is)) {
+        enqueue_object(is, m);
     }
     if (!is || (was && !is_replaced && is_same(was, is, "/metadata/ownerReferences") &&
                 is_same(was, is, "/metadata/deletionTimestamp") &&

@@ -1,36 +1,5 @@
 #include "controllers/policy/policy.h"
-
-static void add_escaped(char *out, size_t *at, const char *text)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    for (; *text != '\0'; text++) {
-        unsigned char x = (unsigned char)*text;
-        bool is_plain = (x >= '0' && x <= '9') || (x >= 'A' && x <= 'Z') ||
-                        (x >= 'a' && x <= 'z') || strchr("-._~", x);
-        if (is_plain) {
-            out[(*at)++] = (char)x;
-        } else {
-            out[(*at)++] = '%';
-            out[(*at)++] = hex[x >> 4];
-            out[(*at)++] = hex[x & 15];
-        }
-    }
-}
-
-/* matchLabels as a query value: "app%3Dweb%2Ctier%3Dfront". Expressions only narrow it further, and
- * are applied where samples meet pods. */
-static const char *label_query(struct opr_ctx *c, const struct opr_obj *labels)
-{
-    const char *text = "";
-    for (const struct opr_obj *l = opr_obj_first(labels); l; l = opr_obj_next(l)) {
-        text = opr_ctx_text(c, "%s%s%s=%s", text, text[0] != '\0' ? "," : "", opr_obj_name(l),
-                            opr_obj_str(l, "", ""));
-    }
-    char *out = opr_ctx_alloc(c, 3 * strlen(text) + 1);
-    size_t at = 0;
-    add_escaped(out, &at, text);
-    return out;
-}
+#include "controllers/query.h"
 
 bool target_selects(const struct target *t, const struct opr_obj *pod)
 {
@@ -59,7 +28,7 @@ opr_status target_read(struct opr_ctx *c, const struct opr_obj *self, struct tar
     }
     const char *path =
         opr_ctx_text(c, "/apis/metrics.operon.local/v1/namespaces/%s/pods?labelSelector=%s", t->ns,
-                     label_query(c, opr_obj_at(t->o, "/spec/selector/matchLabels")));
+                     query_selector(c, opr_obj_at(t->o, "/spec/selector")));
     if (opr_request(c, "GET", path, NULL, &list) == OPR_OK) {
         t->samples = opr_obj_at(list, "/items");
     } else {

@@ -163,9 +163,24 @@ static bool look(struct opr_ctx *c, const struct opr_watch *w, bool *ret_is_sync
     return sub != NULL;
 }
 
+static void rediscover(struct opr_manager *m, void *arg)
+{
+    (void)arg;
+    opr_manager_rediscover(m);
+}
+
+static void drop_nothing(void *arg)
+{
+    (void)arg;
+}
+
 opr_status opr__host_watch(struct opr_ctx *c, const struct opr_watch *w)
 {
     struct opr_gvk gvk;
+    if (w->gvk && strcmp(w->gvk, "*") == 0 && strcmp(c->controller->decl.primary.gvk, "*") == 0) {
+        opr__manager_post(c->m, rediscover, NULL, drop_nothing);
+        return OPR_OK;
+    }
     if (!w->gvk || opr_gvk_parse(w->gvk, &gvk) != OPR_OK || w->index) {
         return opr_error_set(&c->error, OPR_E_INVALID,
                              "\"%s\" can not be watched while the controller runs: write "

@@ -60,7 +60,8 @@ struct opr_controller {
 /* Inside a reconcile: makes this controller read one more kind, as if it had declared it (without
  * an index), until opr_watch_drop(); asking again changes nothing. OPR_OK once the kind is listed,
  * so that opr_get() and opr_list() show all of it; OPR_E_BUSY before that: come back soon;
- * OPR_E_NOT_FOUND while the server has no such kind; OPR_E_INVALID for what is no kind. Since 0.2.
+ * OPR_E_NOT_FOUND while the server has no such kind; OPR_E_INVALID for what is no kind. gvk "*"
+ * asks discovery for new kinds now, not only when its period is over. Since 0.2.
  */
 OPR_NODISCARD static inline opr_status opr_watch_add(struct opr_ctx *c, const struct opr_watch *w)
 {

@@ -1,16 +1,18 @@
 /* Subresources that are objects of their own: Scale and Binding. */
+#include "core/api/selector.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 #include "core/runtime/testing/sim.h"
 
-/* A label selector as text; only what tests of scaling use. */
+/* A label selector as text; "" where it is none. */
 static void add_selector(struct json_object *scale, const struct opr_obj *o)
 {
     struct opr_buf text = {0};
-    const struct opr_obj *labels = opr_json_at(o, "/spec/selector/matchLabels");
-    for (const struct opr_obj *l = opr_json_first(labels); l; l = opr_json_next(l)) {
-        opr_buf_printf(&text, "%s%s=%s", text.len > 0 ? "," : "", opr_json_name(l),
-                       opr_json_str(l, "", ""));
+    const struct opr_obj *value = opr_json_at(o, "/spec/selector");
+    struct opr_selector *selector = NULL;
+    if (value && opr_selector_from_obj(value, &selector, NULL) == OPR_OK) {
+        opr_selector_format(selector, &text);
+        opr_selector_free(selector);
     }
     opr_doc_put_str(scale, "/status/selector", text.data ? text.data : "");
     opr_buf_fini(&text);

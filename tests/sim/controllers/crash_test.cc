@@ -235,6 +235,17 @@ void Cascade(Cluster &c)
     c.Settle();
 }
 
+void Budget(Cluster &c)
+{
+    c.Apply("{'apiVersion':'policy/v1','kind':'PodDisruptionBudget','metadata':{'name':'web',"
+            "'namespace':'default'},'spec':{'maxUnavailable':'50%','selector':{'matchLabels':{"
+            "'app':'web'}}}}");
+    c.Apply(Deployment(3, "v0", kRolling));
+    c.Settle();
+    c.Apply(Deployment(4, "v0", kRolling));
+    c.Settle();
+}
+
 void NodeDeath(Cluster &c)
 {
     bool is_dead = false;
@@ -280,6 +291,10 @@ const Story kStories[] = {
      {{"deployment", nullptr}, {"replicaset", nullptr}, {"gc", nullptr}},
      Cascade,
      {"apps/v1/Deployment", "apps/v1/ReplicaSet", "v1/Pod"}},
+    {"Budget",
+     {{"deployment", nullptr}, {"replicaset", nullptr}, {"disruption", nullptr}},
+     Budget,
+     {"apps/v1/ReplicaSet", "v1/Pod", "policy/v1/PodDisruptionBudget"}},
     {"NodeDeath",
      {{"nodelifecycle", R"({"gracePeriodMs":10000,"evictionMs":10000})"}},
      NodeDeath,

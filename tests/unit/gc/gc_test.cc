@@ -194,4 +194,25 @@ TEST_F(Gc, AConflictIsTriedAgain)
     EXPECT_FALSE(Exists("v1/Pod", "p"));
 }
 
+/* Whose kind is learned while it is young does not wait for the long period. */
+TEST_F(Gc, AYoungChildOfANewKindIsLookedAtAgainSoon)
+{
+    Make("ConfigMap", "child", Ref("Thing", "t", "gone", "a.example/v1"));
+    Run();
+    Advance(3000);
+    ASSERT_TRUE(Exists("v1/ConfigMap", "child")) << "no such kind: nothing may be deleted";
+    Make("Thing", "other", "", "", "a.example/v1");
+    Advance(2000);
+    EXPECT_FALSE(Exists("v1/ConfigMap", "child"));
+}
+
+TEST_F(Gc, ADefinitionIsNotLookedAtForEver)
+{
+    Apply("{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','metadata':{"
+          "'name':'things.a.example'},'spec':{}}");
+    Run();
+    Advance(20000);
+    EXPECT_EQ(opr_test_advance_ms(t, 5000), 0u);
+}
+
 } // namespace

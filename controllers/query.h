@@ -1,9 +1,18 @@
-#include "controllers/autoscaler/autoscaler.h"
+/* Text and selectors as parts of a URL's query. Threads: worker. Lifetime: the reconcile's. */
+#ifndef OPR_CONTROLLERS_QUERY_H
+#define OPR_CONTROLLERS_QUERY_H
 
-const char *query_escape(struct opr_ctx *c, const char *text)
+#include "controllers/common.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Text for the query of a URL: all but the unreserved characters of RFC 3986 is escaped. */
+static inline const char *query_escape(struct opr_ctx *c, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
-    char *out = opr_ctx_alloc(c, 3 * strlen(text) + 1);
+    char *out = (char *)opr_ctx_alloc(c, 3 * strlen(text) + 1);
     char *at = out;
     for (const char *p = text; *p != '\0'; p++) {
         unsigned char x = (unsigned char)*p;
@@ -20,7 +29,7 @@ const char *query_escape(struct opr_ctx *c, const char *text)
     return out;
 }
 
-static const char *expression(struct opr_ctx *c, const struct opr_obj *e)
+static inline const char *query_expression(struct opr_ctx *c, const struct opr_obj *e)
 {
     const char *key = opr_obj_str(e, "/key", ""), *op = opr_obj_str(e, "/operator", "");
     if (str_eq(op, "Exists")) {
@@ -38,7 +47,8 @@ static const char *expression(struct opr_ctx *c, const struct opr_obj *e)
     return opr_ctx_text(c, "%s %s (%s)", key, str_eq(op, "In") ? "in" : "notin", values);
 }
 
-const char *query_selector(struct opr_ctx *c, const struct opr_obj *selector)
+/* A LabelSelector as text for a query, escaped. */
+static inline const char *query_selector(struct opr_ctx *c, const struct opr_obj *selector)
 {
     const char *text = "";
     const struct opr_obj *labels = opr_obj_at(selector, "/matchLabels");
@@ -48,7 +58,12 @@ const char *query_selector(struct opr_ctx *c, const struct opr_obj *selector)
     }
     const struct opr_obj *list = opr_obj_at(selector, "/matchExpressions");
     for (const struct opr_obj *e = opr_obj_first(list); e; e = opr_obj_next(e)) {
-        text = opr_ctx_text(c, "%s%s%s", text, text[0] != '\0' ? "," : "", expression(c, e));
+        text = opr_ctx_text(c, "%s%s%s", text, text[0] != '\0' ? "," : "", query_expression(c, e));
     }
     return query_escape(c, text);
 }
+
+#ifdef __cplusplus
+}
+#endif
+#endif
