@@ -72,7 +72,9 @@ struct opr_req {
     const struct opr_kind *kind;          /* held for the request */
     const char *verb;                     /* of RBAC: "get", "list", ... */
     bool is_dry_run;
-    int strictness; /* OPR_STRICT_* */
+    int strictness;         /* OPR_STRICT_* */
+    const char *written_as; /* the subresource that managedFields name; NULL: sub */
+    bool is_applied;        /* server-side apply: the new state has its managedFields */
     enum opr_form form;
     int64_t now_ms;
 };
@@ -191,10 +193,18 @@ void opr_api_update(struct opr_req *r);
 void opr_api_patch(struct opr_req *r);
 void opr_api_delete(struct opr_req *r);
 void opr_api_delete_collection(struct opr_req *r);
+/* PATCH of application/apply-patch+yaml (apply.c); the options were read. */
+bool opr_api_is_apply(struct opr_req *r);
+void opr_api_apply(struct opr_req *r);
 
 /* Decodes the request's body as a kind; strict errors and wrong kinds are answered. */
 opr_status opr_api_decode(struct opr_req *r, const struct opr_kind *kind,
                           struct json_object **ret_doc);
+/* The name and namespace of a body are those of the path. */
+opr_status opr_api_check_names(struct opr_req *r, struct json_object *doc);
+/* Checks and stores a new object and answers (create.c). OPR_E_EXISTS without an answer: an applied
+ * object was created by another meanwhile. */
+opr_status opr_api_create_doc(struct opr_req *r, struct json_object *doc);
 /* Checks and stores a new state of an object (update.c). doc is changed; old is its stored state.
  * OPR_E_CONFLICT: it changed meanwhile (nothing was answered). ret_obj is owned. */
 opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const struct opr_obj *old,

@@ -134,24 +134,25 @@ static opr_status apply(struct opr_req *r, const struct opr_kind *kind, struct o
     return st == OPR_OK ? OPR_OK : opr_api_fail(r, 400, "BadRequest", "%s", err.message);
 }
 
+bool opr_api_is_apply(struct opr_req *r)
+{
+    return opr_str_is(media_type(r), "application/apply-patch+yaml");
+}
+
 opr_status opr_api_check_patch(struct opr_req *r)
 {
     struct opr_str type = media_type(r);
     bool is_strategic = opr_str_is(type, "application/strategic-merge-patch+json");
     if (opr_str_is(type, "application/json-patch+json") ||
-        opr_str_is(type, "application/merge-patch+json") || (is_strategic && !r->kind->is_custom)) {
+        opr_str_is(type, "application/merge-patch+json") || (is_strategic && !r->kind->is_custom) ||
+        opr_api_is_apply(r)) {
         return OPR_OK;
-    }
-    if (opr_str_is(type, "application/apply-patch+yaml")) {
-        return opr_api_fail(r, 415, "UnsupportedMediaType",
-                            "server-side apply is not supported by this server: use client-side "
-                            "apply (kubectl apply without --server-side)");
     }
     if (is_strategic) {
         return opr_api_fail(r, 415, "UnsupportedMediaType",
                             "the body of the request was in an unknown format - accepted media "
                             "types include: application/json-patch+json, "
-                            "application/merge-patch+json");
+                            "application/merge-patch+json, application/apply-patch+yaml");
     }
     return opr_api_reject(r, 415, "UnsupportedMediaType", "415: Unsupported Media Type");
 }

@@ -1,5 +1,6 @@
 /* POST of a collection. */
 #include "apiserver/registry/api.h"
+#include "apiserver/registry/managed.h"
 
 #include "core/api/meta.h"
 #include "core/base/alloc.h"
@@ -40,9 +41,9 @@ static void generate_name(struct json_object *doc)
 static void fill_metadata(struct opr_req *r, struct json_object *doc)
 {
     char uid[OPR_UUID_TEXT_MAX], now[OPR_TIME_TEXT_MAX];
-    static const char *const own[] = {
-        "/metadata/resourceVersion", "/metadata/deletionTimestamp",          "/metadata/generation",
-        "/metadata/managedFields",   "/metadata/deletionGracePeriodSeconds", "/metadata/selfLink"};
+    static const char *const own[] = {"/metadata/resourceVersion", "/metadata/deletionTimestamp",
+                                      "/metadata/generation",
+                                      "/metadata/deletionGracePeriodSeconds", "/metadata/selfLink"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         opr_doc_del(doc, own[i]);
     }
@@ -93,6 +94,9 @@ static opr_status store_new(struct opr_req *r, struct json_object *doc, bool is_
         st = opr_store_put(r->api->store, key, OPR_STORE_ABSENT, stored, ret_obj, &err);
     }
     json_object_put(stored);
+    if (st == OPR_E_EXISTS && r->is_applied) {
+        return st;
+    }
     return st == OPR_OK ? OPR_OK : opr_api_store_failure(r, st, &err);
 }
 
@@ -113,11 +117,12 @@ static opr_status prepare(struct opr_req *r, struct json_object *doc, bool *ret_
     fill_metadata(r, doc);
     clear_status(r, doc);
     opr_schema_default(r->kind, doc);
+    opr_managed_track(r, doc, NULL);
     OPR_TRY(opr_admit_create(r, doc));
     return check(r, doc);
 }
 
-static opr_status create(struct opr_req *r, struct json_object *doc)
+opr_status opr_api_create_doc(struct opr_req *r, struct json_object *doc)
 {
     bool is_generated = false, is_service = opr_kind_is(r->kind, "", "services");
     struct opr_obj *obj = NULL;
@@ -153,6 +158,6 @@ void opr_api_create(struct opr_req *r)
         opr_api_decode(r, r->kind, &doc) != OPR_OK) {
         return;
     }
-    (void)!create(r, doc); /* the answer is written */
+    (void)!opr_api_create_doc(r, doc); /* the answer is written */
     json_object_put(doc);
 }

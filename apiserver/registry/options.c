@@ -2,6 +2,7 @@
 #include "apiserver/registry/api.h"
 
 #include "core/api/selector.h"
+#include "core/base/alloc.h"
 #include "core/base/str.h"
 
 const char *opr_api_query(struct opr_req *r, const char *name)
@@ -16,6 +17,40 @@ bool opr_api_query_bool(struct opr_req *r, const char *name)
     return value && strcmp(value, "false") != 0 && strcmp(value, "0") != 0;
 }
 
+#define MANAGER_NAME_MAX 128
+
+/* Who writes is a short printable name; an apply says who and may take fields from others. */
+static opr_status check_manager(struct opr_req *r, const char *options)
+{
+    const char *name = opr_api_query(r, "fieldManager");
+    bool is_patch = strcmp(options, "PatchOptions") == 0;
+    bool is_apply = is_patch && opr_api_is_apply(r);
+    size_t len = name ? strlen(name) : 0;
+    if (is_apply && len == 0) {
+        return opr_api_bad_option(r, options, "FieldValueRequired", "fieldManager",
+                                  "Required value: is required for apply patch");
+    }
+    if (is_patch && !is_apply && opr_api_query(r, "force")) {
+        return opr_api_bad_option(r, options, "FieldValueForbidden", "force",
+                                  "Forbidden: may not be specified for non-apply patch");
+    }
+    if (len > MANAGER_NAME_MAX) {
+        return opr_api_bad_option(r, options, "FieldValueTooLong", "fieldManager",
+                                  "Too long: may not be more than 128 bytes");
+    }
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c < ' ' || c == 0x7f) {
+            return opr_api_bad_option(r, options, "FieldValueInvalid", "fieldManager",
+                                      opr_arena_printf(r->arena,
+                                                       "Invalid value: \"%s\": invalid character "
+                                                       "U+%04X (at position %zu)",
+                                                       name, c, i));
+        }
+    }
+    return OPR_OK;
+}
+
 opr_status opr_api_write_options(struct opr_req *r, const char *options)
 {
     static const char *const modes[] = {"Ignore", "Warn", "Strict"};
@@ -27,6 +62,7 @@ opr_status opr_api_write_options(struct opr_req *r, const char *options)
             opr_arena_printf(r->arena, "Unsupported value: [\"%s\"]: supported values: \"All\"",
                              dry_run));
     }
+    OPR_TRY(check_manager(r, options));
     r->is_dry_run = dry_run && *dry_run;
     r->strictness = OPR_STRICT_WARN;
     for (int i = 0; validation && *validation && i < 3; i++) {

@@ -94,6 +94,7 @@ static opr_status write_once(struct opr_req *r, const struct opr_obj *obj)
         }
         opr_doc_put_int(doc, r->kind->scale_spec_replicas, opr_doc_int(scale, "/spec/replicas", 0));
         r->sub = NULL;
+        r->written_as = "scale";
         st = opr_api_replace(r, doc, obj, &result);
         r->sub = "scale";
         json_object_put(doc);
@@ -122,6 +123,10 @@ void opr_api_scale(struct opr_req *r)
     bool is_get = strcmp(r->verb, "get") == 0;
     bool is_patch = strcmp(r->verb, "patch") == 0;
     if (is_patch && opr_api_check_patch(r) != OPR_OK) {
+        return;
+    }
+    if (is_patch && opr_api_is_apply(r)) {
+        opr_api_reject(r, 415, "UnsupportedMediaType", "415: Unsupported Media Type");
         return;
     }
     if (!is_get &&

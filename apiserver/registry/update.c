@@ -1,5 +1,6 @@
 /* PUT and PATCH of an object or its status. */
 #include "apiserver/registry/api.h"
+#include "apiserver/registry/managed.h"
 
 #include "core/api/meta.h"
 #include "core/base/alloc.h"
@@ -31,12 +32,11 @@ static void keep_own(struct json_object *doc, struct json_object *old)
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         copy_member(doc, old, own[i]);
     }
-    opr_doc_del(doc, "/metadata/managedFields");
     opr_doc_del(doc, "/metadata/selfLink");
 }
 
-/* An update of the status takes the status and the metadata that users own; one of the object takes
- * all but the status. */
+/* An update of the status takes the status and, of most kinds, the metadata that users own; one of
+ * the object takes all but the status. */
 static struct json_object *merge_sides(struct opr_req *r, struct json_object *doc,
                                        struct json_object *old)
 {
@@ -44,8 +44,15 @@ static struct json_object *merge_sides(struct opr_req *r, struct json_object *do
     if (r->sub && strcmp(r->sub, "status") == 0) {
         struct json_object *merged = opr_doc_dup(old);
         copy_member(merged, doc, "/status");
-        copy_member(merged, doc, "/metadata/labels");
-        copy_member(merged, doc, "/metadata/annotations");
+        if (!r->kind->is_custom) {
+            copy_member(merged, doc, "/metadata/annotations");
+        }
+        if (!r->kind->is_custom && !opr_kind_is(r->kind, "apps", "deployments")) {
+            copy_member(merged, doc, "/metadata/labels");
+        }
+        if (r->is_applied) {
+            copy_member(merged, doc, "/metadata/managedFields");
+        }
         copy_member(merged, doc, "/metadata/resourceVersion");
         return merged;
     }
@@ -124,7 +131,11 @@ static opr_status settle(struct opr_req *r, struct json_object *doc, struct json
 {
     keep_own(doc, old_doc);
     opr_schema_default(r->kind, doc);
-    if (r->kind->has_generation && spec_differs(doc, old_doc)) {
+    opr_managed_track(r, doc, old_doc);
+    bool is_annotated = opr_kind_is(r->kind, "apps", "deployments") &&
+                        !json_object_equal(opr_doc_at(doc, "/metadata/annotations"),
+                                           opr_doc_at(old_doc, "/metadata/annotations"));
+    if (r->kind->has_generation && (spec_differs(doc, old_doc) || (is_annotated && !r->sub))) {
         opr_doc_put_int(doc, "/metadata/generation",
                         opr_doc_int(old_doc, "/metadata/generation", 0) + 1);
     }
@@ -185,7 +196,7 @@ opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const str
     return st;
 }
 
-static opr_status check_names(struct opr_req *r, struct json_object *doc)
+opr_status opr_api_check_names(struct opr_req *r, struct json_object *doc)
 {
     const char *name = opr_doc_str(doc, "/metadata/name", "");
     const char *ns = opr_doc_str(doc, "/metadata/namespace", "");
@@ -228,7 +239,7 @@ void opr_api_update(struct opr_req *r)
         opr_api_decode(r, r->kind, &doc) != OPR_OK) {
         return;
     }
-    if (check_names(r, doc) != OPR_OK) {
+    if (opr_api_check_names(r, doc) != OPR_OK) {
         json_object_put(doc);
         return;
     }
@@ -259,7 +270,7 @@ static opr_status patch_once(struct opr_req *r, const struct opr_obj *old, struc
     struct json_object *doc = opr_doc_from_obj(view);
     opr_status st = opr_api_apply_patch(r, r->kind, &doc);
     if (st == OPR_OK) {
-        st = check_names(r, doc);
+        st = opr_api_check_names(r, doc);
     }
     if (st == OPR_OK) {
         st = opr_api_replace(r, doc, old, ret_obj);
@@ -272,6 +283,10 @@ static opr_status patch_once(struct opr_req *r, const struct opr_obj *old, struc
 void opr_api_patch(struct opr_req *r)
 {
     if (opr_api_check_patch(r) != OPR_OK || opr_api_write_options(r, "PatchOptions") != OPR_OK) {
+        return;
+    }
+    if (opr_api_is_apply(r)) {
+        opr_api_apply(r);
         return;
     }
     struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);
