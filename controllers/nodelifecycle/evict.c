@@ -119,20 +119,45 @@ static int64_t due_ms(struct sync *s, const struct opr_obj *pod)
 opr_status pod_disrupt(struct sync *s, const struct opr_obj *pod, const char *reason,
                        const char *message, int64_t grace_s, bool sets_failed)
 {
-    struct opr_doc *d =
-        opr_doc_new(s->c,
-                    "{'metadata':{'uid':%s},'status':{'conditions':[{'type':'DisruptionTarget',"
-                    "'status':'True','reason':%s,'message':%s,'lastTransitionTime':%s}]}}",
-                    meta_uid(pod), reason, message, time_format(s->c, s->now_ms));
-    if (sets_failed && !pod_is_terminal(pod)) {
+    struct opr_doc *d = opr_doc_new(s->c, "{'metadata':{'uid':%s}}", meta_uid(pod));
+    bool fails = sets_failed && !pod_is_terminal(pod);
+    if (reason) {
+        opr_doc_set(d, "/status/conditions",
+                    "[{'type':'DisruptionTarget','status':'True','reason':%s,'message':%s,"
+                    "'lastTransitionTime':%s}]",
+                    reason, message, time_format(s->c, s->now_ms));
+    }
+    if (fails) {
         opr_doc_set(d, "/status/phase", "'Failed'");
     }
-    opr_status st = opr_patch(s->c, pod, "status", OPR_PATCH_STRATEGIC, d, NULL);
+    opr_status st =
+        reason || fails ? opr_patch(s->c, pod, "status", OPR_PATCH_STRATEGIC, d, NULL) : OPR_OK;
     if (st == OPR_OK) {
         struct opr_delete_options options = {.size = sizeof options, .grace_s = grace_s};
         st = opr_delete(s->c, pod, &options);
     }
     return st == OPR_E_NOT_FOUND || st == OPR_E_CONFLICT ? OPR_OK : st;
+}
+
+/* Only where an administrator says that the machine is off may what it ran be given up: nobody else
+ * can know that its containers have ended. */
+opr_status pods_give_up(struct sync *s)
+{
+    uint32_t n = 0;
+    bool is_out = false;
+    const struct opr_obj *taints = opr_obj_at(s->node, "/spec/taints");
+    for (const struct opr_obj *t = opr_obj_first(taints); t; t = opr_obj_next(t)) {
+        is_out = is_out || str_eq(opr_obj_str(t, "/key", ""), "node.kubernetes.io/out-of-service");
+    }
+    if (!is_out || str_eq(node_condition(s->node, "Ready"), "True")) {
+        return OPR_OK;
+    }
+    const struct opr_obj *const *pods = pods_of(s, &n);
+    opr_status st = OPR_OK;
+    for (uint32_t i = 0; i < n && st == OPR_OK; i++) {
+        st = is_deleting(pods[i]) ? pod_disrupt(s, pods[i], NULL, NULL, 0, true) : OPR_OK;
+    }
+    return st;
 }
 
 static bool has_no_execute(const struct opr_obj *node)
@@ -154,12 +179,9 @@ opr_status pods_evict(struct sync *s)
         return OPR_OK;
     }
     const struct opr_obj *const *pods = pods_of(s, &n);
-    /* No agent will confirm the end on an unreachable node: removed at once, so that the
-     * replacement is not held up. */
-    bool is_unreachable = str_eq(node_condition(s->node, "Ready"), "Unknown");
     for (uint32_t i = 0; i < n; i++) {
         int64_t at_ms = due_ms(s, pods[i]);
-        if (at_ms == INT64_MAX || (is_deleting(pods[i]) && !is_unreachable)) {
+        if (at_ms == INT64_MAX || is_deleting(pods[i])) {
             continue;
         }
         if (at_ms > s->now_ms) {
@@ -169,8 +191,7 @@ opr_status pods_evict(struct sync *s)
         opr_event(s->c, pods[i], "Normal", "TaintManagerEviction", "Marking for deletion Pod %s/%s",
                   meta_ns(pods[i]), meta_name(pods[i]));
         opr_status st = pod_disrupt(s, pods[i], "DeletionByTaintManager",
-                                    "Taint manager: deleting due to NoExecute taint",
-                                    is_unreachable ? 0 : -1, false);
+                                    "Taint manager: deleting due to NoExecute taint", -1, false);
         if (st != OPR_OK) {
             return st;
         }

@@ -79,10 +79,12 @@ bool eviction_is_allowed(struct sync *s);
 OPR_NODISCARD opr_status taints_sync(struct sync *s);
 /* evict.c */
 OPR_NODISCARD opr_status pods_mark_not_ready(struct sync *s);
+OPR_NODISCARD opr_status pods_give_up(struct sync *s); /* of an out-of-service node */
 OPR_NODISCARD opr_status pods_evict(struct sync *s);
 /* orphans.c: the pods of a node that does not exist. */
 OPR_NODISCARD opr_status orphans_remove(struct sync *s);
-/* Writes condition DisruptionTarget, then deletes; grace_s negative: the pod's own. */
+/* Writes condition DisruptionTarget (reason NULL: none), with sets_failed the phase Failed, then
+ * deletes; grace_s negative: the pod's own. */
 OPR_NODISCARD opr_status pod_disrupt(struct sync *s, const struct opr_obj *pod, const char *reason,
                                      const char *message, int64_t grace_s, bool sets_failed);
 

@@ -44,6 +44,9 @@ static opr_result reconcile(struct opr_ctx *c, const struct opr_obj *self)
     if (st == OPR_OK) {
         st = pods_evict(&s);
     }
+    if (st == OPR_OK) {
+        st = pods_give_up(&s);
+    }
     return ended(&s, st == OPR_E_NOT_FOUND ? OPR_OK : st);
 }
 

@@ -175,6 +175,22 @@ TEST_F(Quick, TheConfigurationMakesItQuick)
     EXPECT_NE(Get("v1/Pod", "default", "daemon"), nullptr);
 }
 
+TEST_F(NodeLifecycle, WhatADeadNodeRanIsGivenUpOnlyWhereSomebodySaysThatItIsOff)
+{
+    Node("n1", "False");
+    Pod("a", "n1", "{'operator':'Exists'}", ",'finalizers':['test/keep']");
+    Pod("stays", "n1", "{'operator':'Exists'}");
+    ASSERT_STREQ(opr_test_delete(t, "v1/Pod", "default", "a"), "");
+    Run();
+    EXPECT_STRNE(opr_obj_str(Get("v1/Pod", "default", "a"), "/status/phase", ""), "Failed");
+    Node("n1", "False",
+         "'taints':[{'key':'node.kubernetes.io/out-of-service','effect':'NoExecute'}]");
+    Run();
+    EXPECT_STREQ(opr_obj_str(Get("v1/Pod", "default", "a"), "/status/phase", ""), "Failed");
+    EXPECT_EQ(Condition(Get("v1/Pod", "default", "a"), "DisruptionTarget"), "");
+    EXPECT_NE(Get("v1/Pod", "default", "stays"), nullptr) << "nobody deleted it";
+}
+
 TEST_F(NodeLifecycle, NobodyIsEvictedWhenAllNodesAreSilent)
 {
     Node("n1");
