@@ -75,12 +75,14 @@ static void add_event(struct watch *w, struct opr_buf *out, const char *type,
                       const struct opr_obj *obj)
 {
     opr_buf_printf(out, "{\"type\":\"%s\",\"object\":", type);
-    if (w->form == OPR_FORM_OBJECT && !w->kind->is_custom && !w->kind->stored_as) {
-        opr_texts_add(w->api->texts, obj, out); /* the stored object as it is */
+    struct opr_obj *view = opr_api_view(w->kind, obj);
+    if (w->form == OPR_FORM_OBJECT && view == obj) {
+        opr_texts_add(w->api->texts, obj, out); /* as it is stored: one text for all watchers */
     } else {
         opr_form_object(out, w->kind, w->form, !w->has_columns, obj,
                         opr_clock_wall_ms(w->api->clock));
     }
+    opr_json_unref(view);
     opr_buf_add_text(out, "}\n");
     w->has_columns = true;
 }
