@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+struct opr_managed;      /* owners of an object's fields (managed.h) */
 struct opr_texts;        /* objects' JSON that several watchers want (texts.c) */
 struct opr_metrics;      /* counts of requests (http/metrics.c) */
 struct opr_samples;      /* node measurements (samples.c) */
@@ -74,7 +75,8 @@ struct opr_req {
     bool is_dry_run;
     int strictness;         /* OPR_STRICT_* */
     const char *written_as; /* the subresource that managedFields name; NULL: sub */
-    bool is_applied;        /* server-side apply: the new state has its managedFields */
+    bool is_applied;        /* server-side apply: managed is known before the state is checked */
+    struct opr_managed *managed; /* who owns what of the new state (managed.h) */
     enum opr_form form;
     int64_t now_ms;
 };

@@ -258,7 +258,8 @@ static opr_status settle_owners(struct apply *p)
             opr_fieldset_each(opr_fieldset_minus(a, taken, allowed), add_conflict, &all);
         }
         if (taken || gone) {
-            opr_managed_set(e, opr_fieldset_minus(a, opr_fieldset_minus(a, e->set, taken), gone));
+            e->set = opr_fieldset_minus(a, opr_fieldset_minus(a, e->set, taken), gone);
+            p->managed.is_changed = true;
         }
     }
     return all.count == 0 ? OPR_OK : refuse(p->r, &all);
@@ -268,14 +269,13 @@ static opr_status settle_owners(struct apply *p)
  */
 
 /* Who owned what until now: what nobody did belongs to the time before. */
-static void read_owners(struct apply *p, bool is_new)
+static void read_owners(struct apply *p, const struct opr_obj *old)
 {
     struct opr_req *r = p->r;
     p->managed = (struct opr_managed){.arena = r->arena};
-    struct json_object *list = json_object_get(opr_doc_at(p->live, "/metadata/managedFields"));
-    (void)!opr_managed_read(&p->managed, list); /* what cannot be read is as good as none */
-    opr_doc_del(p->live, "/metadata/managedFields");
-    if (p->managed.count == 0 && !is_new) {
+    /* What cannot be read is as good as none. */
+    (void)!opr_managed_read(&p->managed, opr_json_at(old, "/metadata/managedFields"));
+    if (p->managed.count == 0 && old) {
         struct opr_manager before = p->who;
         struct json_object *zero = opr_schema_zero(r->kind);
         before.name = BEFORE_APPLY;
@@ -283,10 +283,6 @@ static void read_owners(struct apply *p, bool is_new)
         opr_managed_update(r, &p->managed, &before, zero, p->live);
         json_object_put(zero);
     }
-    for (size_t i = 0; i < p->managed.count; i++) {
-        p->managed.items[i].raw = NULL; /* the list goes */
-    }
-    json_object_put(list);
 }
 
 /* kubectl's own annotation follows what kubectl applies, so that client-side apply can go on. */
@@ -308,28 +304,35 @@ static void sync_last_applied(struct apply *p)
     json_object_put(copy);
 }
 
-static opr_status merge(struct apply *p, bool is_new)
+static bool is_same_set(struct opr_arena *a, const struct opr_fieldset *x,
+                        const struct opr_fieldset *y)
+{
+    return opr_fieldset_is_empty(opr_fieldset_minus(a, x, y)) &&
+           opr_fieldset_is_empty(opr_fieldset_minus(a, y, x));
+}
+
+static opr_status merge(struct apply *p, const struct opr_obj *old)
 {
     struct opr_req *r = p->r;
     struct opr_arena *a = r->arena;
     char now[OPR_TIME_TEXT_MAX];
-    read_owners(p, is_new);
+    read_owners(p, old);
     p->result = opr_schema_merge_applied(a, r->kind->type, p->live, p->config);
     struct opr_managed_entry *own = opr_managed_take(&p->managed, &p->who);
     p->last = own->set;
-    opr_managed_set(own,
-                    opr_fieldset_minus_tree(a, paths_of(p, p->config), opr_managed_ignored(r)));
+    own->set = opr_fieldset_minus_tree(a, paths_of(p, p->config), opr_managed_ignored(r));
     own->manager.version = p->who.version;
     prune(p);
     OPR_TRY(settle_owners(p));
     own = opr_managed_take(&p->managed, &p->who);
-    opr_managed_set(own, opr_fieldset_minus(a, own->set, opr_managed_never(r)));
+    own->set = opr_fieldset_minus(a, own->set, opr_managed_never(r));
     if (!opr_doc_equal(p->live, p->result)) {
         opr_time_format(r->now_ms, now);
         own->time = opr_arena_dup(a, opr_str_of(now));
     }
+    p->managed.is_changed = p->managed.is_changed || !is_same_set(a, own->set, p->last);
     sync_last_applied(p);
-    opr_managed_write(&p->managed, p->result);
+    r->managed = &p->managed;
     return OPR_OK;
 }
 
@@ -387,16 +390,17 @@ static opr_status apply_once(struct opr_req *r, struct json_object *config,
     struct opr_obj *view = old ? opr_api_view(r->kind, old) : NULL;
     struct apply p = {.r = r,
                       .config = config,
-                      .live = old ? opr_doc_from_obj(view) : opr_schema_zero(r->kind),
+                      .live = old ? opr_managed_doc(view) : opr_schema_zero(r->kind),
                       .who = opr_managed_who(r, true),
                       .is_forced = opr_api_query_bool(r, "force")};
-    opr_status st = merge(&p, !old);
+    opr_status st = merge(&p, old);
     if (st == OPR_OK) {
         st = check_result(&p);
     }
     if (st == OPR_OK) {
         st = old ? replace(&p, old) : create(&p);
     }
+    r->managed = NULL; /* of this try */
     json_object_put(p.live);
     json_object_put(p.result);
     opr_json_unref(view);

@@ -81,19 +81,17 @@ static opr_status store_new(struct opr_req *r, struct json_object *doc, bool is_
 {
     opr_status st = OPR_E_EXISTS;
     struct opr_error err = {0};
-    struct json_object *stored = opr_doc_dup(doc);
     if (r->kind->stored_as) {
-        opr_schema_convert(r->kind, r->kind->stored_as, stored);
+        opr_schema_convert(r->kind, r->kind->stored_as, doc);
     }
     for (int i = 0; i < (is_generated ? NAME_TRIES : 1) && st == OPR_E_EXISTS; i++) {
         if (i > 0) {
-            generate_name(stored);
+            generate_name(doc);
         }
-        r->name = opr_arena_dup(r->arena, opr_str_of(opr_doc_str(stored, "/metadata/name", "")));
+        r->name = opr_arena_dup(r->arena, opr_str_of(opr_doc_str(doc, "/metadata/name", "")));
         struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);
-        st = opr_store_put(r->api->store, key, OPR_STORE_ABSENT, stored, ret_obj, &err);
+        st = opr_store_put(r->api->store, key, OPR_STORE_ABSENT, doc, ret_obj, &err);
     }
-    json_object_put(stored);
     if (st == OPR_E_EXISTS && r->is_applied) {
         return st;
     }
@@ -117,9 +115,11 @@ static opr_status prepare(struct opr_req *r, struct json_object *doc, bool *ret_
     fill_metadata(r, doc);
     clear_status(r, doc);
     opr_schema_default(r->kind, doc);
-    opr_managed_track(r, doc, NULL);
+    opr_managed_track(r, doc, NULL, NULL);
     OPR_TRY(opr_admit_create(r, doc));
-    return check(r, doc);
+    OPR_TRY(check(r, doc));
+    opr_managed_write(r->managed, doc);
+    return OPR_OK;
 }
 
 opr_status opr_api_create_doc(struct opr_req *r, struct json_object *doc)

@@ -50,51 +50,35 @@ struct opr_managed_entry *opr_managed_take(struct opr_managed *m, const struct o
     return e;
 }
 
-void opr_managed_set(struct opr_managed_entry *e, const struct opr_fieldset *set)
-{
-    if (set != e->set) {
-        e->set = set;
-        e->raw = NULL;
-    }
-}
-
-static const char *text(struct opr_arena *a, struct json_object *doc, const char *name)
-{
-    struct json_object *value = json_object_object_get(doc, name);
-    return json_object_is_type(value, json_type_string)
-               ? opr_arena_dup(a, opr_str_of(json_object_get_string(value)))
-               : "";
-}
-
-static opr_status read_entry(struct opr_managed *m, struct json_object *doc)
+static opr_status read_entry(struct opr_managed *m, const struct opr_obj *o)
 {
     struct opr_arena *a = m->arena;
     const struct opr_fieldset *set;
-    if (!json_object_is_type(doc, json_type_object)) {
-        return OPR_E_INVALID;
-    }
-    const char *operation = text(a, doc, "operation");
-    struct opr_manager who = {text(a, doc, "manager"), text(a, doc, "apiVersion"),
-                              text(a, doc, "subresource"), strcmp(operation, "Apply") == 0};
-    const char *time = text(a, doc, "time");
-    struct json_object *fields = json_object_object_get(doc, "fieldsV1");
+    const char *operation = opr_json_str(o, "/operation", "");
+    struct opr_manager who = {opr_arena_dup(a, opr_json_text(o, "/manager")),
+                              opr_arena_dup(a, opr_json_text(o, "/apiVersion")),
+                              opr_arena_dup(a, opr_json_text(o, "/subresource")),
+                              strcmp(operation, "Apply") == 0};
+    struct opr_str time = opr_json_text(o, "/time");
     if ((!who.is_apply && strcmp(operation, "Update") != 0) ||
-        strcmp(text(a, doc, "fieldsType"), "FieldsV1") != 0) {
+        strcmp(opr_json_str(o, "/fieldsType", ""), "FieldsV1") != 0) {
         return OPR_E_INVALID;
     }
-    OPR_TRY(opr_fieldset_from_json(a, fields, &set, NULL));
+    OPR_TRY(opr_fieldset_read(a, opr_json_at(o, "/fieldsV1"), &set, NULL));
     struct opr_managed_entry *e = opr_managed_take(m, &who);
-    *e = (struct opr_managed_entry){who, *time ? time : NULL, set, fields};
+    *e = (struct opr_managed_entry){who, time.len > 0 ? opr_arena_dup(a, time) : NULL, set};
     return OPR_OK;
 }
 
-opr_status opr_managed_read(struct opr_managed *m, struct json_object *list)
+opr_status opr_managed_read(struct opr_managed *m, const struct opr_obj *list)
 {
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     opr_status st = OPR_OK;
     m->count = 0;
-    for (size_t i = 0; i < n && st == OPR_OK; i++) {
-        st = read_entry(m, json_object_array_get_idx(list, i));
+    if (opr_json_type(list) != OPR_TYPE_ARRAY) {
+        return OPR_OK;
+    }
+    for (const struct opr_obj *v = opr_json_first(list); v && st == OPR_OK; v = opr_json_next(v)) {
+        st = read_entry(m, v);
     }
     m->count = st == OPR_OK ? m->count : 0;
     return st;
@@ -145,8 +129,7 @@ static struct json_object *entry_doc(const struct opr_managed_entry *e)
         json_object_object_add(d, "time", json_object_new_string(e->time));
     }
     json_object_object_add(d, "fieldsType", json_object_new_string("FieldsV1"));
-    json_object_object_add(d, "fieldsV1",
-                           e->raw ? json_object_get(e->raw) : opr_fieldset_to_json(e->set));
+    json_object_object_add(d, "fieldsV1", opr_fieldset_to_json(e->set));
     if (*e->manager.sub) {
         json_object_object_add(d, "subresource", json_object_new_string(e->manager.sub));
     }
@@ -290,8 +273,8 @@ static void cap(struct opr_managed *m)
         bucket = bucket ? bucket : first;
         bucket->manager = ancient;
         bucket->time = old[i]->time;
-        opr_managed_set(bucket, opr_fieldset_union(m->arena, bucket->set, old[i]->set));
-        opr_managed_set(old[i], NULL);
+        bucket->set = opr_fieldset_union(m->arena, bucket->set, old[i]->set);
+        old[i]->set = NULL;
         left--;
     }
 }
@@ -311,7 +294,8 @@ void opr_managed_update(struct opr_req *r, struct opr_managed *m, const struct o
         const struct opr_fieldset *taken = opr_fieldset_common(a, e->set, gained);
         const struct opr_fieldset *gone = opr_fieldset_common(a, e->set, lost);
         if (taken || gone) {
-            opr_managed_set(e, opr_fieldset_minus(a, opr_fieldset_minus(a, e->set, taken), gone));
+            e->set = opr_fieldset_minus(a, opr_fieldset_minus(a, e->set, taken), gone);
+            m->is_changed = true;
         }
     }
     gained = opr_fieldset_minus(a, gained, opr_managed_never(r));
@@ -321,42 +305,74 @@ void opr_managed_update(struct opr_req *r, struct opr_managed *m, const struct o
     char now[OPR_TIME_TEXT_MAX];
     opr_time_format(r->now_ms, now);
     struct opr_managed_entry *e = opr_managed_take(m, who);
-    opr_managed_set(e, opr_fieldset_union(a, e->set, gained));
+    e->set = opr_fieldset_union(a, e->set, gained);
+    m->is_changed = true;
     e->time = opr_arena_dup(a, opr_str_of(now));
     cap(m);
 }
 
 /* A client that sends one empty entry wants none. */
-static bool is_reset(struct json_object *list)
+static bool is_reset(const struct opr_obj *list)
 {
-    struct json_object *first =
-        json_object_is_type(list, json_type_array) && json_object_array_length(list) == 1
-            ? json_object_array_get_idx(list, 0)
-            : NULL;
-    return json_object_is_type(first, json_type_object) && json_object_object_length(first) == 0;
+    const struct opr_obj *first = opr_json_type(list) == OPR_TYPE_ARRAY && opr_json_len(list) == 1
+                                      ? opr_json_first(list)
+                                      : NULL;
+    return opr_json_type(first) == OPR_TYPE_OBJECT && opr_json_len(first) == 0;
 }
 
-void opr_managed_track(struct opr_req *r, struct json_object *doc, struct json_object *live)
+struct json_object *opr_managed_doc(const struct opr_obj *obj)
+{
+    struct json_object *doc = json_object_new_object();
+    for (const struct opr_obj *v = opr_json_first(obj); v; v = opr_json_next(v)) {
+        struct json_object *value;
+        if (strcmp(opr_json_name(v), "metadata") == 0) {
+            value = json_object_new_object();
+            for (const struct opr_obj *m = opr_json_first(v); m; m = opr_json_next(m)) {
+                if (strcmp(opr_json_name(m), "managedFields") != 0) {
+                    json_object_object_add(value, opr_json_name(m), opr_doc_from_obj(m));
+                }
+            }
+        } else {
+            value = opr_doc_from_obj(v);
+        }
+        json_object_object_add(doc, opr_json_name(v), value);
+    }
+    return doc;
+}
+
+/* The entries to begin with: those that the client sent, if they are of use, else the stored ones.
+ * A subresource takes none from its body. */
+static void read_given(struct opr_req *r, struct opr_managed *m, struct json_object *doc,
+                       const struct opr_obj *stored)
+{
+    struct json_object *given =
+        r->sub || r->written_as ? NULL : opr_doc_at(doc, "/metadata/managedFields");
+    struct opr_obj *list = given ? opr_doc_to_obj(given) : NULL;
+    if (is_reset(list)) {
+        m->is_changed = stored != NULL;
+    } else if (opr_managed_read(m, list) == OPR_OK && m->count > 0) {
+        m->is_changed = !opr_json_equal(list, stored);
+    } else {
+        (void)!opr_managed_read(m, stored); /* what cannot be read is as good as none */
+    }
+    opr_json_unref(list);
+    opr_doc_del(doc, "/metadata/managedFields");
+}
+
+void opr_managed_track(struct opr_req *r, struct json_object *doc, struct json_object *live,
+                       const struct opr_obj *old)
 {
     if (r->is_applied) {
         return;
     }
-    struct opr_managed m = {.arena = r->arena};
-    struct json_object *given = json_object_get(opr_doc_at(doc, "/metadata/managedFields"));
-    struct json_object *kept = live ? opr_doc_at(live, "/metadata/managedFields") : NULL;
-    bool is_sub = r->sub || r->written_as;
-    if (!is_reset(given) || is_sub) {
-        if (is_sub || opr_managed_read(&m, given) != OPR_OK || m.count == 0) {
-            (void)!opr_managed_read(&m, kept); /* what cannot be read is as good as none */
-        }
-    }
-    opr_doc_del(doc, "/metadata/managedFields");
-    if (!live || m.count > 0) { /* an object whose fields nobody managed stays so */
-        struct json_object *before = live ? json_object_get(live) : opr_schema_zero(r->kind);
+    struct opr_managed *m = opr_arena_alloc(r->arena, sizeof *m);
+    m->arena = r->arena;
+    read_given(r, m, doc, opr_json_at(old, "/metadata/managedFields"));
+    if (!old || m->count > 0) { /* an object whose fields nobody managed stays so */
+        struct json_object *before = old ? json_object_get(live) : opr_schema_zero(r->kind);
         struct opr_manager who = opr_managed_who(r, false);
-        opr_managed_update(r, &m, &who, before, doc);
+        opr_managed_update(r, m, &who, before, doc);
         json_object_put(before);
     }
-    opr_managed_write(&m, doc);
-    json_object_put(given);
+    r->managed = m;
 }

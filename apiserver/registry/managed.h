@@ -16,17 +16,17 @@ struct opr_managed_entry {
     struct opr_manager manager;
     const char *time; /* NULL: none */
     const struct opr_fieldset *set;
-    struct json_object *raw; /* borrowed: the set as it was read; NULL where it changed since */
 };
 
 struct opr_managed {
     struct opr_arena *arena;
     struct opr_managed_entry *items;
     size_t count, cap;
+    bool is_changed; /* since it was read from the stored object */
 };
 
 /* OPR_E_INVALID: an entry is of no use; m is empty then. list may be NULL. */
-OPR_NODISCARD opr_status opr_managed_read(struct opr_managed *m, struct json_object *list);
+OPR_NODISCARD opr_status opr_managed_read(struct opr_managed *m, const struct opr_obj *list);
 /* Puts the entries that own something into an object's metadata, in Kubernetes' order. */
 void opr_managed_write(struct opr_managed *m, struct json_object *doc);
 /* By name, as conflicts are told. */
@@ -35,7 +35,6 @@ void opr_managed_sort(struct opr_managed *m);
 struct opr_managed_entry *opr_managed_find(struct opr_managed *m, const struct opr_manager *who);
 /* The entry, added without fields where it is absent. */
 struct opr_managed_entry *opr_managed_take(struct opr_managed *m, const struct opr_manager *who);
-void opr_managed_set(struct opr_managed_entry *e, const struct opr_fieldset *set);
 
 /* The manager that a request names, or its client's program; "unknown". */
 struct opr_manager opr_managed_who(struct opr_req *r, bool is_apply);
@@ -48,8 +47,12 @@ const struct opr_fieldset *opr_managed_never(struct opr_req *r);
 void opr_managed_update(struct opr_req *r, struct opr_managed *m, const struct opr_manager *who,
                         struct json_object *before, struct json_object *after);
 
-/* Sets the managedFields of a new state of an object that is created (live NULL), replaced or
- * patched. An applied state has them already. */
-void opr_managed_track(struct opr_req *r, struct json_object *doc, struct json_object *live);
+/* A stored object as a document without its managedFields, which are large; owned. */
+struct json_object *opr_managed_doc(const struct opr_obj *obj);
+/* Who owns what of a new state of an object that is created (old NULL), replaced or patched:
+ * r->managed, for opr_managed_write(). An applied state has it already. live is old without its
+ * managedFields; doc loses those that its client sent. */
+void opr_managed_track(struct opr_req *r, struct json_object *doc, struct json_object *live,
+                       const struct opr_obj *old);
 
 #endif

@@ -1,5 +1,6 @@
 /* The scale subresource: an object's replicas as autoscaling/v1 Scale. */
 #include "apiserver/registry/api.h"
+#include "apiserver/registry/managed.h"
 
 #include "core/api/meta.h"
 #include "core/api/selector.h"
@@ -86,7 +87,7 @@ static opr_status write_once(struct opr_req *r, const struct opr_obj *obj)
     }
     st = check(r, scale);
     if (st == OPR_OK) {
-        struct json_object *doc = opr_doc_from_obj(obj);
+        struct json_object *doc = opr_managed_doc(obj);
         const char *rv = opr_doc_str(scale, "/metadata/resourceVersion", "");
         bool is_patch = strcmp(r->verb, "patch") == 0;
         if (*rv && !is_patch) {

@@ -50,9 +50,6 @@ static struct json_object *merge_sides(struct opr_req *r, struct json_object *do
         if (!r->kind->is_custom && !opr_kind_is(r->kind, "apps", "deployments")) {
             copy_member(merged, doc, "/metadata/labels");
         }
-        if (r->is_applied) {
-            copy_member(merged, doc, "/metadata/managedFields");
-        }
         copy_member(merged, doc, "/metadata/resourceVersion");
         return merged;
     }
@@ -131,7 +128,7 @@ static opr_status settle(struct opr_req *r, struct json_object *doc, struct json
 {
     keep_own(doc, old_doc);
     opr_schema_default(r->kind, doc);
-    opr_managed_track(r, doc, old_doc);
+    opr_managed_track(r, doc, old_doc, old);
     bool is_annotated = opr_kind_is(r->kind, "apps", "deployments") &&
                         !json_object_equal(opr_doc_at(doc, "/metadata/annotations"),
                                            opr_doc_at(old_doc, "/metadata/annotations"));
@@ -142,10 +139,11 @@ static opr_status settle(struct opr_req *r, struct json_object *doc, struct json
     OPR_TRY(opr_admit_update(r, doc, old));
     OPR_TRY(validate(r, doc, old_doc));
     copy_member(doc, old_doc, "/metadata/resourceVersion");
-    if (json_object_equal(doc, old_doc) && !is_finished(r->kind, doc)) {
+    if (json_object_equal(doc, old_doc) && !r->managed->is_changed && !is_finished(r->kind, doc)) {
         *ret_obj = opr_json_ref(old); /* nothing changed: nothing is written */
         return OPR_OK;
     }
+    opr_managed_write(r->managed, doc);
     if (r->is_dry_run) {
         *ret_obj = opr_doc_to_obj(doc);
         return OPR_OK;
@@ -171,7 +169,7 @@ opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const str
                            struct opr_obj **ret_obj)
 {
     struct opr_obj *view = opr_api_view(r->kind, old);
-    struct json_object *old_doc = opr_doc_from_obj(view);
+    struct json_object *old_doc = opr_managed_doc(view);
     const char *given = opr_doc_str(doc, "/metadata/resourceVersion", "");
     const char *uid = opr_doc_str(doc, "/metadata/uid", "");
     opr_status st;
@@ -267,7 +265,9 @@ void opr_api_update(struct opr_req *r)
 static opr_status patch_once(struct opr_req *r, const struct opr_obj *old, struct opr_obj **ret_obj)
 {
     struct opr_obj *view = opr_api_view(r->kind, old);
-    struct json_object *doc = opr_doc_from_obj(view);
+    struct opr_str body = r->http->body;
+    bool has_owners = body.len > 0 && memmem(body.ptr, body.len, "managedFields", 13);
+    struct json_object *doc = has_owners ? opr_doc_from_obj(view) : opr_managed_doc(view);
     opr_status st = opr_api_apply_patch(r, r->kind, &doc);
     if (st == OPR_OK) {
         st = opr_api_check_names(r, doc);

@@ -55,6 +55,10 @@ static uint32_t position(const struct opr_fieldset *s, char kind, const char *na
 {
     uint32_t low = 0, high = s->count;
     *ret_found = false;
+    if (high > 0 &&
+        compare(s->children[high - 1]->kind, s->children[high - 1]->name, kind, name) < 0) {
+        return high; /* most come in order */
+    }
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         int c = compare(s->children[mid]->kind, s->children[mid]->name, kind, name);
@@ -121,6 +125,21 @@ static struct opr_fieldset *like(struct opr_arena *a, const struct opr_fieldset 
     return n;
 }
 
+struct opr_fieldset *opr_fieldset_child(struct opr_arena *a, struct opr_fieldset *s, char kind,
+                                        const char *name)
+{
+    bool found;
+    uint32_t at = position(s, kind, name, &found);
+    if (found) {
+        return (struct opr_fieldset *)s->children[at]; /* this caller's own */
+    }
+    struct opr_fieldset *n = opr_arena_alloc(a, sizeof *n);
+    n->kind = kind;
+    n->name = name;
+    put(a, s, at, n);
+    return n;
+}
+
 /* The node of a path, made where it is absent. */
 static struct opr_fieldset *reach(struct opr_arena *a, struct opr_fieldset *root,
                                   const struct opr_fieldstep *path)
@@ -129,16 +148,9 @@ static struct opr_fieldset *reach(struct opr_arena *a, struct opr_fieldset *root
         return root;
     }
     struct opr_fieldset *up = reach(a, root, path->up);
-    bool found;
-    uint32_t at = position(up, path->kind, path->name, &found);
-    if (found) {
-        return (struct opr_fieldset *)up->children[at]; /* this caller's own */
-    }
-    struct opr_fieldset *n = opr_arena_alloc(a, sizeof *n);
-    n->kind = path->kind;
-    n->name = opr_arena_dup(a, opr_str_of(path->name));
-    put(a, up, at, n);
-    return n;
+    const struct opr_fieldset *known = opr_fieldset_find(up, path->kind, path->name);
+    return known ? (struct opr_fieldset *)known /* this caller's own */
+                 : opr_fieldset_child(a, up, path->kind, opr_arena_dup(a, opr_str_of(path->name)));
 }
 
 void opr_fieldset_insert(struct opr_arena *a, struct opr_fieldset *root,
@@ -154,8 +166,7 @@ const struct opr_fieldset *opr_fieldset_of(struct opr_arena *a, const char *cons
         struct opr_str rest = opr_str_of(*paths), part;
         struct opr_fieldset *at = root;
         while (opr_str_next(&rest, '.', &part)) {
-            struct opr_fieldstep step = {NULL, 'f', opr_arena_dup(a, part)};
-            at = reach(a, at, &step);
+            at = opr_fieldset_child(a, at, 'f', opr_arena_dup(a, part));
         }
         at->is_member = true;
     }

@@ -32,6 +32,9 @@ struct opr_fieldstep {
     const char *name;
 };
 
+/* The element of a set that this caller made, added where it is absent. name is borrowed. */
+struct opr_fieldset *opr_fieldset_child(struct opr_arena *a, struct opr_fieldset *s, char kind,
+                                        const char *name);
 /* Adds a path to a set that this caller made and has not given away yet. */
 void opr_fieldset_insert(struct opr_arena *a, struct opr_fieldset *root,
                          const struct opr_fieldstep *path);
@@ -53,14 +56,18 @@ const struct opr_fieldset *opr_fieldset_common(struct opr_arena *a, const struct
 
 /* Owned. */
 struct json_object *opr_fieldset_to_json(const struct opr_fieldset *s);
-OPR_NODISCARD opr_status opr_fieldset_from_json(struct opr_arena *a, struct json_object *fields,
-                                                const struct opr_fieldset **ret_set,
-                                                struct opr_error *reterr);
+/* NULL is the empty set. */
+OPR_NODISCARD opr_status opr_fieldset_read(struct opr_arena *a, const struct opr_obj *fields,
+                                           const struct opr_fieldset **ret_set,
+                                           struct opr_error *reterr);
 /* From one of our own paths such as "metadata.labels". */
 const struct opr_fieldset *opr_fieldset_of(struct opr_arena *a, const char *const *paths);
 /* Calls fn with each path as Kubernetes prints it: .spec.ports[port=80,protocol="TCP"].name */
 void opr_fieldset_each(const struct opr_fieldset *s, void (*fn)(void *arg, const char *path),
                        void *arg);
+/* "key":value, and from such parts (which are put in order) the name of an item. From the arena. */
+const char *opr_fieldset_key(struct opr_arena *a, const char *key, struct json_object *value);
+const char *opr_fieldset_keys(struct opr_arena *a, const char **parts, size_t count);
 /* Appends ".name", "[key=value]" or "[=value]". */
 void opr_fieldset_print_element(struct opr_buf *out, char kind, const char *name);
 

@@ -100,11 +100,12 @@ static struct json_object *texts(const char *const *list)
 
 static const char *const BODY_TYPES[] = {"application/json", "application/yaml",
                                          "application/vnd.kubernetes.protobuf", NULL};
-static const char *const PATCH_TYPES[] = {"application/json-patch+json",
-                                          "application/merge-patch+json",
-                                          "application/strategic-merge-patch+json", NULL};
+static const char *const PATCH_TYPES[] = {
+    "application/json-patch+json", "application/merge-patch+json",
+    "application/strategic-merge-patch+json", "application/apply-patch+yaml", NULL};
 static const char *const CUSTOM_PATCH_TYPES[] = {"application/json-patch+json",
-                                                 "application/merge-patch+json", NULL};
+                                                 "application/merge-patch+json",
+                                                 "application/apply-patch+yaml", NULL};
 
 static void add_body(struct opr__openapi *d, struct json_object *op, const struct operation *o,
                      const struct opr_kind *k, const char *schema_name)

@@ -63,39 +63,29 @@ static const char *json_text(struct opr_arena *a, struct json_object *value)
     return text;
 }
 
-static int by_text(const void *x, const void *y)
-{
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
-/* {"containerPort":80,"protocol":"TCP"}: the keys in order; a key that is absent has its default,
- * or is left out. */
+/* {"containerPort":80,"protocol":"TCP"}; a key that is absent has its default, or is left out. */
 static const char *keys_of(struct opr_arena *a, const struct opr_schema_type *type,
                            struct json_object *item)
 {
-    const char *parts[16];
-    size_t n = 0;
-    for (size_t i = 0; type->keys && type->keys[i] && n < 16; i++) {
+    size_t count = 0, n = 0;
+    while (type->keys && type->keys[count]) {
+        count++;
+    }
+    const char **parts = opr_arena_alloc(a, (count + 1) * sizeof *parts);
+    for (size_t i = 0; i < count; i++) {
         const char *key = type->keys[i];
-        struct json_object *value;
+        struct json_object *value = NULL;
         const struct opr_type_field *f =
             type->elem ? opr_schema_type_field(type->elem, opr_str_of(key)) : NULL;
         if (json_object_object_get_ex(item, key, &value)) {
-            parts[n++] = opr_arena_printf(a, "\"%s\":%s", key, json_text(a, value));
-        } else if (f && f->default_json) {
-            parts[n++] = opr_arena_printf(a, "\"%s\":%s", key, f->default_json);
+            parts[n++] = opr_fieldset_key(a, key, value);
+        } else if (f && f->default_json &&
+                   opr_doc_parse(opr_str_of(f->default_json), &value, NULL) == OPR_OK) {
+            parts[n++] = opr_fieldset_key(a, key, value);
+            json_object_put(value);
         }
     }
-    qsort(parts, n, sizeof *parts, by_text);
-    struct opr_buf out = {0};
-    opr_buf_add_char(&out, '{');
-    for (size_t i = 0; i < n; i++) {
-        opr_buf_printf(&out, "%s%s", i == 0 ? "" : ",", parts[i]);
-    }
-    opr_buf_add_char(&out, '}');
-    const char *text = opr_arena_dup(a, opr_buf_str(&out));
-    opr_buf_fini(&out);
-    return text;
+    return opr_fieldset_keys(a, parts, n);
 }
 
 const char *opr__item_name(struct opr_arena *a, const struct opr_schema_type *type,

@@ -19,11 +19,18 @@ class Fieldset : public testing::Test
     {
         opr_arena_free(a);
     }
+    opr_status read(const std::string &text, const opr_fieldset **ret_set, opr_error *reterr)
+    {
+        opr_obj *obj = opr_doc_to_obj(parse(text).get());
+        opr_status st = opr_fieldset_read(a, obj, ret_set, reterr);
+        opr_json_unref(obj);
+        return st;
+    }
     const opr_fieldset *set(const char *text)
     {
         const opr_fieldset *s = nullptr;
         opr_error err = {};
-        EXPECT_EQ(opr_fieldset_from_json(a, parse(text).get(), &s, &err), OPR_OK) << err.message;
+        EXPECT_EQ(read(text, &s, &err), OPR_OK) << err.message;
         return s;
     }
     static std::string json(const opr_fieldset *s)
@@ -64,9 +71,9 @@ TEST_F(Fieldset, RefusesWhatIsNoSet)
     for (const std::string &text :
          {std::string("[]"), std::string("{'f:a':1}"), std::string("{'x':{}}"),
           std::string("{'k:nope':{}}"), std::string("{'k:[1]':{}}")}) {
-        EXPECT_EQ(opr_fieldset_from_json(a, parse(text).get(), &s, nullptr), OPR_E_INVALID) << text;
+        EXPECT_EQ(read(text, &s, nullptr), OPR_E_INVALID) << text;
     }
-    EXPECT_EQ(opr_fieldset_from_json(a, parse("{'z:later':{}}").get(), &s, nullptr), OPR_OK);
+    EXPECT_EQ(read("{'z:later':{}}", &s, nullptr), OPR_OK);
     EXPECT_TRUE(opr_fieldset_is_empty(s))
         << "an element of a kind that is not known is passed over";
 }
@@ -76,6 +83,11 @@ TEST_F(Fieldset, NumbersAreOrderedAsNumbers)
     const opr_fieldset *s =
         set(R"({"k:{\"p\":443}":{},"k:{\"p\":80}":{},"v:\"ab\"":{},"v:\"a\"":{}})");
     EXPECT_THAT(paths(s), ElementsAre("[p=80]", "[p=443]", "[=\"a\"]", "[=\"ab\"]"));
+}
+
+TEST_F(Fieldset, KeysAreInOrderHoweverTheyWereWritten)
+{
+    EXPECT_THAT(paths(set(R"({"k:{\"b\":1, \"a\":\"x\"}":{}})")), ElementsAre("[a=\"x\",b=1]"));
 }
 
 TEST_F(Fieldset, Algebra)
