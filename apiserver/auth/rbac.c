@@ -163,7 +163,7 @@ static bool try_rule(const struct opr_obj *rule, void *arg)
 bool opr_rbac_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                      const struct opr_access *access)
 {
-    if (has_group(user, "system:masters")) {
+    if (has_group(user, "system:masters") || opr_node_allows(s, a, user, access, NULL)) {
         return true;
     }
     struct question q = {.access = access};
@@ -211,6 +211,8 @@ opr_status opr_authorize(struct opr_req *r)
         return opr_api_fail(r, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"",
                             r->user.name, r->verb, access.path);
     }
+    const char *reason = NULL;
+    (void)opr_node_allows(r->api, r->arena, &r->user, &access, &reason); /* why a node may not */
     const char *scope = r->ns ? opr_arena_printf(r->arena, "in the namespace \"%s\"", r->ns)
                               : "at the cluster scope";
     const char *sub = r->sub ? opr_arena_printf(r->arena, "/%s", r->sub) : "";
@@ -219,6 +221,7 @@ opr_status opr_authorize(struct opr_req *r)
         *group ? opr_arena_printf(r->arena, "%s.%s", r->plural, group) : r->plural;
     return opr_api_refuse(r, 403, "Forbidden",
                           "%s%s is forbidden: User \"%s\" cannot %s resource \"%s%s\" in API group "
-                          "\"%s\" %s",
-                          qualified, name, r->user.name, r->verb, r->plural, sub, group, scope);
+                          "\"%s\" %s%s%s",
+                          qualified, name, r->user.name, r->verb, r->plural, sub, group, scope,
+                          reason ? ": " : "", reason ? reason : "");
 }

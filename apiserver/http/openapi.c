@@ -128,13 +128,13 @@ static void serve_v2(struct opr_req *r)
     size_t count;
     const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
     struct opr_str accept = opr_http_request_header(r->http, "accept");
+    struct json_object *doc = opr_schema_openapi_v2(all, count);
     if (memmem(accept.ptr ? accept.ptr : "", accept.len, "proto-openapi", 13) &&
         !memmem(accept.ptr, accept.len, "application/json", 16)) {
-        opr_api_fail(r, 406, "NotAcceptable",
-                     "406: Not Acceptable\n\nAvailable representations: application/json");
+        opr_api_openapi_proto(r, doc);
         return;
     }
-    opr_api_json(r, 200, opr_schema_openapi_v2(all, count));
+    opr_api_json(r, 200, doc);
 }
 
 bool opr_api_serves_openapi(struct opr_req *r, struct opr_str path)

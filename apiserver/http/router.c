@@ -176,6 +176,9 @@ static void serve_resource(struct opr_req *r)
     if (!r->kind->is_namespaced && opr_kind_is(r->kind, "", "namespaces")) {
         r->ns = NULL;
     }
+    if (opr_node_admit(r) != OPR_OK) {
+        return;
+    }
     if (r->kind->is_virtual) {
         if (is_verb(r, "create")) {
             opr_api_review(r);
@@ -236,6 +239,8 @@ static void serve_path(struct opr_req *r)
         opr_api_method(r);
     } else if (is_health(path)) {
         serve_health(r);
+    } else if (opr_str_is(path, "/")) {
+        opr_api_paths(r);
     } else if (opr_str_is(path, "/version")) {
         serve_version(r);
     } else if (opr_str_is(path, "/metrics")) {

@@ -163,6 +163,7 @@ opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
         OPR_TRY(check_namespace(r));
     }
     OPR_TRY(opr_admit_grant(r, doc, NULL));
+    OPR_TRY(opr_node_admit_new(r, doc));
     if (opr_kind_is(r->kind, "", "pods")) {
         return admit_pod(r, doc);
     }
@@ -180,6 +181,7 @@ opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
 opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const struct opr_obj *old)
 {
     OPR_TRY(opr_admit_grant(r, doc, old));
+    OPR_TRY(opr_node_admit_change(r, doc, old));
     if (opr_kind_is(r->kind, "", "services") && !r->sub) {
         return opr_service_assign(r, doc, old);
     }

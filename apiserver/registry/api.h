@@ -264,6 +264,16 @@ struct opr_access {
 };
 bool opr_rbac_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                      const struct opr_access *access);
+/* What a node's user may do beside what roles say (node.c): its Lease, and what its Pods name.
+ * ret_reason (may be NULL) is set where a node asked for one of these in vain. */
+bool opr_node_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
+                     const struct opr_access *access, const char **ret_reason);
+/* A node's user writes to nothing of other nodes; other users pass. Of the request's path, of a new
+ * object, and of a change (old NULL: it is new). */
+opr_status opr_node_admit(struct opr_req *r);
+opr_status opr_node_admit_new(struct opr_req *r, struct json_object *doc);
+opr_status opr_node_admit_change(struct opr_req *r, struct json_object *doc,
+                                 const struct opr_obj *old);
 /* "resourceRules" and "nonResourceRules" of a user in a namespace. */
 void opr_rbac_rules(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                     const char *ns, struct json_object *status);
@@ -307,7 +317,11 @@ struct json_object *opr_samples_groups(void); /* discovery v2 items of its group
 struct json_object *opr_samples_resources(struct opr_str group); /* APIResourceList; NULL: none */
 
 opr_status opr_bootstrap(struct opr_apiserver *s, struct opr_error *reterr);
+/* Adds to a stored default role or binding what it lacks; none stored is no failure. */
+opr_status opr_bootstrap_update(struct opr_store *store, struct opr_str key,
+                                struct json_object *wanted, struct opr_error *reterr);
 void opr_api_discovery(struct opr_req *r, struct opr_str path);
+void opr_api_paths(struct opr_req *r); /* "/" */
 /* False for virtual kinds that are bodies of subresources only. */
 bool opr_kind_is_served(const struct opr_kind *k);
 struct opr_metrics *opr_metrics_new(void);
@@ -315,6 +329,7 @@ void opr_metrics_free(struct opr_metrics *m);
 void opr_metrics_count(struct opr_metrics *m, const struct opr_req *r, uint64_t took_ns);
 void opr_metrics_serve(struct opr_req *r); /* Prometheus text */
 bool opr_api_serves_openapi(struct opr_req *r, struct opr_str path);
+void opr_api_openapi_proto(struct opr_req *r, struct json_object *take_doc); /* v2 */
 void opr_expire_events(struct opr_apiserver *s);
 /* Handles one request; opr_http_handler.handle. */
 void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *req,

@@ -1,5 +1,6 @@
 /* What a fresh cluster holds: namespaces, roles and bindings, priority classes, the API's own
- * Service. Each is made where it is not there; what a user changed stays. */
+ * Service. Each is made where it is not there; what a user changed stays. Default roles of an older
+ * version get what is new (bootstrap_update.c). */
 #include "apiserver/registry/api.h"
 
 #include "core/base/alloc.h"
@@ -19,6 +20,10 @@ struct rule {
 #define BUNDLE_MAX 64
 #define READ "get list watch"
 #define WRITE "create delete deletecollection patch update"
+#define RBAC_GROUP "rbac.authorization.k8s.io"
+#define RBAC_MARKS                                                                                 \
+    "'labels':{'kubernetes.io/bootstrapping':'rbac-defaults'},'annotations':"                      \
+    "{'rbac.authorization.kubernetes.io/autoupdate':'true'}"
 #define ALL_NAMESPACED                                                                             \
     "pods pods/log pods/eviction services endpoints configmaps serviceaccounts events"
 
@@ -58,23 +63,20 @@ static const struct rule admin_extra[] = {
     {READ " " WRITE, "rbac.authorization.k8s.io", "roles rolebindings"},
     {"create", "authorization.k8s.io", "localsubjectaccessreviews"},
     {0}};
-static const struct rule node[] = {
-    {"create get list watch update patch delete", "core", "nodes"},
-    {"patch update", "core", "nodes/status"},
-    {"get list watch create delete", "core", "pods"},
-    {"patch update", "core", "pods/status"},
-    {"create", "core", "pods/eviction"},
-    {READ, "core", "services endpoints"},
-    {READ, "discovery.k8s.io", "endpointslices"},
-    {"get list watch", "core", "configmaps secrets serviceaccounts"},
-    {"create patch update", "core", "events"},
-    {"create patch update", "events.k8s.io", "events"},
-    {"create get update patch delete", "coordination.k8s.io", "leases"},
-    {"create", "authentication.k8s.io", "tokenreviews"},
-    {"create", "authorization.k8s.io", "subjectaccessreviews"},
-    {"create", "core", "serviceaccounts/token"},
-    {"create", "metrics.operon.local", "nodesamples"},
-    {0}};
+/* opr_node_allows() adds a node's Lease and what its Pods name. */
+static const struct rule node[] = {{"create get list watch update patch", "core", "nodes"},
+                                   {"patch update", "core", "nodes/status"},
+                                   {"get list watch create delete", "core", "pods"},
+                                   {"patch update", "core", "pods/status"},
+                                   {"create", "core", "pods/eviction"},
+                                   {READ, "core", "services endpoints"},
+                                   {READ, "discovery.k8s.io", "endpointslices"},
+                                   {"create patch update", "core", "events"},
+                                   {"create patch update", "events.k8s.io", "events"},
+                                   {"create", "authentication.k8s.io", "tokenreviews"},
+                                   {"create", "authorization.k8s.io", "subjectaccessreviews"},
+                                   {"create", "metrics.operon.local", "nodesamples"},
+                                   {0}};
 static const struct rule scheduler[] = {
     {READ, "core", "nodes pods namespaces services replicationcontrollers"},
     {"create", "core", "pods/binding"},
@@ -194,24 +196,21 @@ static struct json_object *template(const char *tmpl, ...)
 
 static void add_roles(struct bundle *b)
 {
-    static const char group[] = "rbac.authorization.k8s.io";
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         struct json_object *role =
-            template("{'metadata':{'name':%s,'labels':"
-                     "{'kubernetes.io/bootstrapping':'rbac-defaults'}},'rules':[]}",
-                     roles[i].name);
+            template("{'metadata':{'name':%s," RBAC_MARKS "},'rules':[]}", roles[i].name);
         add_rules(role, roles[i].rules);
         add_rules(role, roles[i].more);
-        add(b, group, "clusterroles", role);
+        add(b, RBAC_GROUP, "clusterroles", role);
         if (!roles[i].group && !roles[i].user) {
             continue;
         }
-        struct json_object *binding =
-            template("{'metadata':{'name':%s},'roleRef':{'apiGroup':%s,'kind':'ClusterRole',"
-                     "'name':%s},'subjects':[{'apiGroup':%s,'kind':%s,'name':%s}]}",
-                     roles[i].name, group, roles[i].name, group, roles[i].group ? "Group" : "User",
-                     roles[i].group ? roles[i].group : roles[i].user);
-        add(b, group, "clusterrolebindings", binding);
+        struct json_object *binding = template(
+            "{'metadata':{'name':%s," RBAC_MARKS "},'roleRef':{'apiGroup':%s,'kind':'ClusterRole',"
+            "'name':%s},'subjects':[{'apiGroup':%s,'kind':%s,'name':%s}]}",
+            roles[i].name, RBAC_GROUP, roles[i].name, RBAC_GROUP, roles[i].group ? "Group" : "User",
+            roles[i].group ? roles[i].group : roles[i].user);
+        add(b, RBAC_GROUP, "clusterrolebindings", binding);
     }
 }
 
@@ -263,6 +262,10 @@ opr_status opr_bootstrap(struct opr_apiserver *s, struct opr_error *reterr)
     add_service(&b);
     opr_status st = opr_store_put_absent(s->store, b.objects, b.count, reterr);
     for (size_t i = 0; i < b.count; i++) {
+        bool is_rbac = strncmp(b.objects[i].key.ptr, RBAC_GROUP "/", sizeof RBAC_GROUP) == 0;
+        if (st == OPR_OK && is_rbac) {
+            st = opr_bootstrap_update(s->store, b.objects[i].key, b.objects[i].doc, reterr);
+        }
         json_object_put(b.objects[i].doc);
     }
     opr_arena_free(b.arena);
