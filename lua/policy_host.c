@@ -252,7 +252,12 @@ opr_status opr__lua_call_policy(struct opr__lua *l, const char *function,
     opr_status st = opr__lua_run(l, do_call, reterr);
     l->function = NULL;
     l->input = NULL;
-    return st == OPR_OK ? opr_json_parse(opr_buf_str(&l->out), ret_result, reterr) : st;
+    struct opr_error err = {0};
+    if (st == OPR_OK && opr_json_parse(opr_buf_str(&l->out), ret_result, &err) != OPR_OK) {
+        st = opr_error_set(reterr, OPR_E_INVALID, "%s: a result has a name that is no text: %s",
+                           l->name, err.message);
+    }
+    return st;
 }
 
 static bool has_function(const struct policy *p, const char *function)

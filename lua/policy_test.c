@@ -111,18 +111,21 @@ static bool check_result(struct run *r, const char *name, const struct opr_obj *
     return is_ok;
 }
 
-/* A state that died is of no more use: the next case needs a new one. */
+/* A state that died, or holds no chunk, is of no more use: the next case needs a new one. */
 static opr_status call(struct run *r, int which, const char *function, const struct opr_obj *input,
                        struct opr_str source, struct opr_obj **ret_result, struct opr_error *err)
 {
+    opr_status st = OPR_OK;
     if (!r->state[which]) {
         r->state[which] = opr__lua_new(NULL, r->name, err);
         if (!r->state[which]) {
             return OPR_E_NOMEM;
         }
-        OPR_TRY(opr__lua_compile(r->state[which], source, err));
+        st = opr__lua_compile(r->state[which], source, err);
     }
-    opr_status st = opr__lua_call_policy(r->state[which], function, input, ret_result, err);
+    if (st == OPR_OK) {
+        st = opr__lua_call_policy(r->state[which], function, input, ret_result, err);
+    }
     if (st != OPR_OK) {
         opr__lua_free(r->state[which]);
         r->state[which] = NULL;

@@ -11,7 +11,8 @@
 
 #define HOOK_EVERY 100
 #define MAX_OFFSET_BYTES 4096
-#define SOURCE_PIECE 64 /* bytes compiled between two looks at the budget */
+#define LONG_WORK_BYTES 4096 /* a block of this size may mean work that takes its time */
+#define SOURCE_PIECE 64      /* bytes compiled between two looks at the budget */
 
 /* Their addresses are keys of the registry. */
 static const char CHUNK_KEY, GLOBALS_KEY, ENV_META_KEY;
@@ -70,21 +71,34 @@ void opr__lua_kill(lua_State *L, const char *fmt, ...)
     OPR_UNREACHABLE();
 }
 
-static void check_budget(lua_State *L)
+/* Says in ret_why which budget ran out; false: none did. Reads only, as place_of(). */
+static bool is_used_up(const struct opr__lua *l, char *ret_why, size_t size)
 {
-    struct opr__lua *l = opr__lua_of(L);
-    if (l->is_dead) {
-        opr__lua_kill(L, "dead");
-    }
     if (l->steps > l->limits.steps) {
-        opr__lua_kill(L, "used up its %llu steps: shorten its loops",
-                      (unsigned long long)l->limits.steps);
+        snprintf(ret_why, size, "used up its %llu steps: shorten its loops",
+                 (unsigned long long)l->limits.steps);
+        return true;
     }
     /* CPU time never runs ahead of wall time, and wall time is cheap to read. */
     uint64_t budget_ns = l->limits.cpu_ms * 1000000ull;
     if (now_ns(CLOCK_MONOTONIC) - l->started_mono_ns > budget_ns &&
         now_ns(CLOCK_THREAD_CPUTIME_ID) - l->started_cpu_ns > budget_ns) {
-        opr__lua_kill(L, "used up its %u ms of CPU time: do less in one call", l->limits.cpu_ms);
+        snprintf(ret_why, size, "used up its %u ms of CPU time: do less in one call",
+                 l->limits.cpu_ms);
+        return true;
+    }
+    return false;
+}
+
+static void check_budget(lua_State *L)
+{
+    char why[160];
+    struct opr__lua *l = opr__lua_of(L);
+    if (l->is_dead) {
+        opr__lua_kill(L, "dead");
+    }
+    if (is_used_up(l, why, sizeof why)) {
+        opr__lua_kill(L, "%s", why);
     }
 }
 
@@ -106,6 +120,17 @@ void opr__lua_charge_text(lua_State *L, size_t len)
     opr__lua_charge(L, len / 16);
 }
 
+/* Marks the state dead from within the allocator, where no error can be raised: Lua raises one for
+ * want of memory, and the next instruction dies. */
+static void *end_run(struct opr__lua *l, const char *why)
+{
+    if (l->is_running) {
+        mark_dead(l, why);
+        lua_sethook(l->L, on_count, LUA_MASKCOUNT, 1);
+    }
+    return NULL;
+}
+
 /* A refusal for want of total memory makes Lua collect garbage and ask once more: only the second
  * one in a row is final. A block over the cap is final at once. */
 static void *refuse(struct opr__lua *l, size_t size)
@@ -116,17 +141,13 @@ static void *refuse(struct opr__lua *l, size_t size)
                  "asked for a block of %zu bytes, over %zu: a string or table is too large, or a "
                  "recursion too deep",
                  size, l->limits.block_bytes);
-    } else if (++l->refusals < 2) {
+    } else if (++l->refusals < 2 && !is_used_up(l, why, sizeof why)) {
         return NULL;
-    } else {
+    } else if (l->refusals >= 2) {
         snprintf(why, sizeof why, "used up its %zu bytes of memory: keep less at a time",
                  l->limits.memory_bytes);
     }
-    if (l->is_running) {
-        mark_dead(l, why);
-        lua_sethook(l->L, on_count, LUA_MASKCOUNT, 1);
-    }
-    return NULL;
+    return end_run(l, why);
 }
 
 /* Lua seeds its string hash from addresses, among them that of the state: a random offset makes the
@@ -161,6 +182,13 @@ static void *on_alloc(void *arg, void *p, size_t old_size, size_t size)
     if (size > old_size && (size > l->limits.block_bytes ||
                             l->used_bytes - old_size + size > l->limits.memory_bytes)) {
         return refuse(l, size);
+    }
+    /* What follows may be long work that calls no hook: keys that collide put anew into a grown
+     * table, a long string copied. Some hundred of them would fit between two hooks. */
+    char why[160] = "";
+    if (size > old_size && size >= LONG_WORK_BYTES && l->is_running &&
+        (l->is_dead || is_used_up(l, why, sizeof why))) {
+        return end_run(l, why);
     }
     void *fresh = opr_realloc_try(p, size);
     if (fresh) {
@@ -262,11 +290,14 @@ void opr__lua_free(struct opr__lua *l)
 
 static void begin(struct opr__lua *l)
 {
-    l->steps = 0;
+    if (!l->goes_on) {
+        l->steps = 0;
+        l->started_mono_ns = now_ns(CLOCK_MONOTONIC);
+        l->started_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    }
+    l->goes_on = false;
     l->refusals = 0;
     l->epoch++;
-    l->started_mono_ns = now_ns(CLOCK_MONOTONIC);
-    l->started_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
     l->is_running = true;
     l->key_count = 0;
     opr_buf_clear(&l->out);
@@ -376,6 +407,7 @@ opr_status opr__lua_compile(struct opr__lua *l, struct opr_str source, struct op
     l->source = source;
     opr_status st = opr__lua_run(l, do_compile, reterr);
     l->source = (struct opr_str){0};
+    l->goes_on = true;
     lua_gc(l->L, LUA_GCCOLLECT);
     l->baseline_bytes = l->used_bytes;
     return st;

@@ -27,6 +27,7 @@ struct opr__lua {
     uint32_t refusals;     /* allocations refused in a row */
     bool is_running;
     bool is_dead; /* a budget ran out: nothing runs on in this state */
+    bool goes_on; /* the next run has what the last one left of its budgets */
     char dead_why[256];
     uint64_t steps;
     uint64_t started_mono_ns, started_cpu_ns;
@@ -46,10 +47,12 @@ struct opr__lua {
 struct opr__lua *opr__lua_new(const struct opr_lua_limits *limits, const char *name,
                               struct opr_error *reterr);
 void opr__lua_free(struct opr__lua *l);
-/* Compiles the chunk; a state holds one. */
+/* Compiles the chunk; a state holds one. The first run after it, by the same thread, has what is
+ * left of the budgets: a call that must compile first takes no longer than any other. */
 OPR_NODISCARD opr_status opr__lua_compile(struct opr__lua *l, struct opr_str source,
                                           struct opr_error *reterr);
-/* Runs fn with fresh budgets and an empty stack. OPR_E_LIMIT: a budget ran out; OPR_E_INVALID. */
+/* Runs fn with an empty stack and fresh budgets (but see above). OPR_E_LIMIT: a budget ran out;
+ * OPR_E_INVALID. */
 OPR_NODISCARD opr_status opr__lua_run(struct opr__lua *l, lua_CFunction fn,
                                       struct opr_error *reterr);
 /* True where nothing of the last call is left behind and the state may be used again. */

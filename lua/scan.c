@@ -9,9 +9,15 @@ struct scan {
     uint32_t line;
 };
 
+static bool is_newline(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
 static void advance(struct scan *s)
 {
-    s->line += *s->p == '\n' ? 1 : 0;
+    bool is_pair = *s->p == '\r' && s->p + 1 < s->end && s->p[1] == '\n';
+    s->line += is_newline(*s->p) && !is_pair ? 1 : 0;
     s->p++;
 }
 
@@ -55,17 +61,32 @@ static void skip_comment(struct scan *s)
     if (s->p < s->end && *s->p == '[' && skip_long(s)) {
         return;
     }
-    while (s->p < s->end && *s->p != '\n') {
+    while (s->p < s->end && !is_newline(*s->p)) {
         s->p++;
+    }
+}
+
+/* After a backslash: \z and the space after it, a line break of one or two bytes, or one byte. */
+static void skip_escape(struct scan *s)
+{
+    char c = *s->p;
+    advance(s);
+    if (c == 'z') {
+        skip_space(s);
+    } else if (is_newline(c) && s->p < s->end && is_newline(*s->p) && *s->p != c) {
+        advance(s);
     }
 }
 
 static void skip_quoted(struct scan *s)
 {
     char quote = *s->p;
-    for (s->p++; s->p < s->end && *s->p != quote && *s->p != '\n'; advance(s)) {
-        if (*s->p == '\\' && s->p + 1 < s->end) {
-            advance(s);
+    s->p++;
+    while (s->p < s->end && *s->p != quote && !is_newline(*s->p)) {
+        bool is_escape = *s->p == '\\';
+        advance(s);
+        if (is_escape && s->p < s->end) {
+            skip_escape(s);
         }
     }
     if (s->p < s->end && *s->p == quote) {

@@ -125,7 +125,7 @@ static int tab_move(lua_State *L)
     own_table(L, dest);
     lua_Integer n = take_range(L, from, to, OPR__LUA_MAX_RANGE);
     luaL_argcheck(L, n == 0 || at <= LUA_MAXINTEGER - n + 1, 4, "destination out of bounds");
-    bool is_forward = at <= from || at > to || dest == 5;
+    bool is_forward = at <= from || at > to || !lua_rawequal(L, 1, dest);
     for (lua_Integer k = 0; k < n; k++) {
         lua_Integer i = is_forward ? k : n - 1 - k;
         lua_geti(L, 1, from + i);

@@ -37,21 +37,27 @@ static bool is_integer(double d)
     return d >= -9.2e18 && d <= 9.2e18 && floor(d) == d;
 }
 
+/* An integer of the input is exact up to the ends of 64 bits; what is past them is a float. */
+static void push_number(lua_State *L, const struct opr_obj *o)
+{
+    double d = opr_json_num(o, "", 0);
+    int64_t i = opr_json_int(o, "", INT64_MIN);
+    if (floor(d) == d && (i != INT64_MIN || d == (double)INT64_MIN)) {
+        lua_pushinteger(L, i);
+    } else {
+        lua_pushnumber(L, d);
+    }
+}
+
 static bool push_scalar(lua_State *L, const struct opr_obj *o)
 {
     switch (opr_json_type(o)) {
     case OPR_TYPE_BOOL:
         lua_pushboolean(L, opr_json_bool(o, "", false));
         return true;
-    case OPR_TYPE_NUMBER: {
-        double d = opr_json_num(o, "", 0);
-        if (is_integer(d)) {
-            lua_pushinteger(L, opr_json_int(o, "", 0));
-        } else {
-            lua_pushnumber(L, d);
-        }
+    case OPR_TYPE_NUMBER:
+        push_number(L, o);
         return true;
-    }
     case OPR_TYPE_STRING: {
         struct opr_str s = opr_json_text(o, "");
         opr__lua_charge_text(L, s.len);
@@ -139,9 +145,10 @@ static const struct opr_obj *next_member(lua_State *L, struct view *v)
     if (lua_isnil(L, 2)) {
         return opr_json_first(v->o);
     }
-    const char *key = luaL_checkstring(L, 2);
+    size_t len;
+    const char *key = luaL_checklstring(L, 2, &len);
     const struct opr_obj *at = v->last;
-    if (!at || strcmp(opr_json_name(at), key) != 0) {
+    if (!at || !opr_str_is(opr_str_n(key, len), opr_json_name(at))) {
         at = member(L, v, 2);
         luaL_argcheck(L, at, 2, "no such key");
     }

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#define REASON_MAX_BYTES 512
+
 /* The cache has not shown our last write yet: deciding again would count it twice. */
 static bool is_waiting(const struct record *r, const struct target *t)
 {
@@ -9,12 +11,28 @@ static bool is_waiting(const struct record *r, const struct target *t)
            str_eq(r->written, opr_obj_str(t->o, "/metadata/resourceVersion", ""));
 }
 
+/* Without maxReplicas the target does not grow: a policy is told so by ctx.max, and a verdict of a
+ * billion makes no Pods. */
 static int64_t clamped(const struct opr_obj *self, int64_t n, int64_t current)
 {
-    int64_t most = opr_obj_int(self, "/spec/maxReplicas", current > n ? current : n);
+    int64_t most = opr_obj_int(self, "/spec/maxReplicas", current);
     int64_t least = opr_obj_int(self, "/spec/minReplicas", 1);
     n = n > most ? most : n;
     return n < least ? least : n;
+}
+
+/* A verdict's reason goes to events and status, which are no place for a book. */
+static const char *reason_of(struct opr_ctx *c, const struct opr_obj *result)
+{
+    const char *text = opr_obj_str(result, "/1", "policy");
+    size_t len = REASON_MAX_BYTES;
+    if (strlen(text) <= len) {
+        return text;
+    }
+    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80) {
+        len--; /* not within a character */
+    }
+    return opr_ctx_text(c, "%.*s...", (int)len, text);
 }
 
 static opr_status write_scale(struct opr_ctx *c, const struct opr_obj *self, struct record *r,
@@ -60,7 +78,7 @@ static void ask(struct opr_ctx *c, const struct opr_obj *self, struct record *r,
     recent_note(r, opr_ctx_now_ms(c), opr_obj_num(result, "/2", wanted));
     v->is_active = true;
     v->desired = (int64_t)wanted;
-    v->text = opr_obj_str(result, "/1", "policy");
+    v->text = reason_of(c, result);
     if (v->desired < v->current && !t->samples) {
         v->desired = v->current;
     }
@@ -89,7 +107,9 @@ opr_status policy_scale(struct opr_ctx *c, const struct opr_obj *self, struct re
     int64_t asked = v->desired;
     v->desired = clamped(self, asked, v->current);
     if (v->desired != asked) {
-        const char *bound = v->desired < asked ? "above maxReplicas" : "below minReplicas";
+        const char *most =
+            opr_obj_at(self, "/spec/maxReplicas") ? "above maxReplicas" : "there is no maxReplicas";
+        const char *bound = v->desired < asked ? most : "below minReplicas";
         v->text = v->text[0] != '\0' ? opr_ctx_text(c, "%s (%s)", v->text, bound) : bound;
     }
     return v->desired == v->current ? OPR_OK : write_scale(c, self, r, &t, v);

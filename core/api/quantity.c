@@ -67,7 +67,7 @@ static bool read_suffix(struct opr_str s, int *ret_power10, int *ret_power2)
     int64_t exponent;
     if (s.len >= 2 && (s.ptr[0] == 'e' || s.ptr[0] == 'E')) {
         struct opr_str digits = opr_str_n(s.ptr + 1, s.len - 1);
-        if (digits.ptr[0] == '+') {
+        if (digits.ptr[0] == '+' && digits.len > 1 && digits.ptr[1] != '-') {
             digits = opr_str_n(digits.ptr + 1, digits.len - 1);
         }
         if (opr_str_to_i64(digits, &exponent) == OPR_OK) {

@@ -242,8 +242,7 @@ static void format_values(const struct opr__requirement *r, const char *op, stru
     for (size_t i = 0; i < r->count; i++) {
         opr_buf_printf(b, "%s%s", i > 0 ? "," : "", r->values[i]);
     }
-    bool is_only_empty = r->count == 1 && r->values[0][0] == '\0'; /* "()" would not parse */
-    opr_buf_add_text(b, is_only_empty ? ",)" : ")");
+    opr_buf_add_text(b, ")");
 }
 
 void opr_selector_format(const struct opr_selector *s, struct opr_buf *b)

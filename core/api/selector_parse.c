@@ -174,7 +174,8 @@ static opr_status check_values(const struct lexer *l, const struct opr__requirem
 
 /* -- requirements ---------------------------------------------------------------------------- */
 
-/* After '(': words and commas, where nothing between two commas is the empty value. */
+/* After '(': words and commas, where nothing between two of the signs is the empty value; so "()"
+ * is the set of the empty value. */
 static opr_status parse_list(struct lexer *l, struct opr__requirement *r)
 {
     for (;;) {
@@ -202,12 +203,7 @@ static opr_status parse_set(struct lexer *l, struct opr__requirement *r)
                              OPR_STR_ARG(l->token));
     }
     advance(l);
-    if (is_at(l, ")")) {
-        return opr_error_set(l->reterr, OPR_E_INVALID,
-                             "unable to parse requirement: values: Invalid value: []: for 'in', "
-                             "'notin' operators, values set can't be empty");
-    }
-    if (!is_word(l->token) && !is_at(l, ",")) {
+    if (!is_word(l->token) && !is_at(l, ",") && !is_at(l, ")")) {
         return unexpected(l, "',', ')' or identifier");
     }
     OPR_TRY(parse_list(l, r));

@@ -80,7 +80,9 @@ const char *opr_json_name(const struct opr_obj *o)
 
 const struct opr_obj *opr_json_member(const struct opr_obj *o, struct opr_str name)
 {
-    if (opr_json_type(o) != OPR_TYPE_OBJECT) {
+    /* No member's name has a terminator in it, and the look past one below needs that of ours. */
+    name.ptr = name.ptr ? name.ptr : "";
+    if (opr_json_type(o) != OPR_TYPE_OBJECT || memchr(name.ptr, 0, name.len)) {
         return NULL;
     }
     const char *text = opr__text_of(opr__block_of(o));

@@ -87,6 +87,9 @@ TEST(Selector, MatchesBySetAndPresence)
     EXPECT_FALSE(selects("a in (x,y)", R"({"a":"z"})"));
     EXPECT_FALSE(selects("a in (x)", "{}"));
     EXPECT_TRUE(selects("a in (,x)", R"({"a":""})"));
+    EXPECT_TRUE(selects("a in ()", R"({"a":""})"));
+    EXPECT_FALSE(selects("a in ()", R"({"a":"x"})"));
+    EXPECT_TRUE(selects("a notin ()", R"({"a":"x"})"));
     EXPECT_TRUE(selects("a in (x,,y)", R"({"a":""})"));
     EXPECT_TRUE(selects("a notin (x,y)", "{}"));
     EXPECT_TRUE(selects("a notin (x,y)", R"({"a":"z"})"));
@@ -116,9 +119,6 @@ TEST(Selector, ErrorsAreWordedAsClientsExpect)
     EXPECT_EQ(prefix + "found 'x' expected: '('", error_of("a in x"));
     EXPECT_EQ(prefix + "found '', expected: ',' or ')'", error_of("a in (x"));
     EXPECT_EQ(prefix + "found '=', expected: ',', ')' or identifier", error_of("a in (=)"));
-    EXPECT_EQ(prefix + "values: Invalid value: []: for 'in', 'notin' operators, values set can't "
-                       "be empty",
-              error_of("a in ()"));
     EXPECT_EQ(prefix + "values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must "
                        "be an integer",
               error_of("a>x"));
@@ -148,7 +148,8 @@ TEST(Selector, RefusesBadLabels)
 TEST(Selector, FormatIsCanonical)
 {
     EXPECT_EQ("", canonical(""));
-    EXPECT_EQ("a in (,)", canonical("a in (,)"));
+    EXPECT_EQ("a in ()", canonical("a in (,)"));
+    EXPECT_EQ("a in ()", canonical("a in ()"));
     EXPECT_EQ("a in (,b)", canonical("a in (b,)"));
     EXPECT_EQ("a=b,c in (x,y),d notin (z),!e,f,g>1,h<2,i!=j",
               canonical("i!=j,h<2,g>1,f,!e,d notin (z),c in (y,x,y),a==b"));

@@ -104,6 +104,68 @@ TEST_F(Policy, GivesThePolicyWhatIsMeasured)
     EXPECT_GT(opr_obj_num(in, "/since_up_s", 0), 3600);
 }
 
+/* Whatever it says, the size stays within what the LuaPolicy allows. */
+TEST_F(Policy, KeepsWildVerdictsWithinBounds)
+{
+    Deploy(2);
+    Pods(2);
+    Lua("return {}");
+    Run();
+    struct {
+        const char *verdict;
+        int64_t replicas;
+    } cases[] = {{"[2147483647,'all']", 5},
+                 {"[-2147483647,'none']", 1},
+                 {"[4.9,'most of it']", 4},
+                 {"[1e300,'more']", 4},
+                 {"['3','text']", 4},
+                 {"[null]", 4},
+                 {"[]", 4},
+                 {"[[3]]", 4},
+                 {"[true]", 4},
+                 {"[-0.5,'less']", 1}};
+    for (const auto &c : cases) {
+        Verdict(c.verdict);
+        Advance(1500);
+        EXPECT_EQ(Replicas(), c.replicas) << c.verdict;
+    }
+}
+
+TEST_F(Policy, WithoutABoundTheTargetDoesNotGrow)
+{
+    Deploy(2);
+    Pods(2);
+    Apply("{'apiVersion':'operon.local/v1','kind':'LuaPolicy','metadata':{'name':'p',"
+          "'namespace':'default'},'spec':{'source':'return {}','target':{'apiVersion':'apps/v1',"
+          "'kind':'Deployment','name':'web'}}}");
+    Verdict("[1000000,'all']");
+    Run();
+    Advance(1500);
+    EXPECT_EQ(Replicas(), 2);
+    EXPECT_EQ(Str(Self(), "/status/lastVerdict"), "2: all (there is no maxReplicas)");
+    Verdict("[1,'fewer']");
+    Advance(1500);
+    EXPECT_EQ(Replicas(), 1);
+}
+
+TEST_F(Policy, CutsALongReason)
+{
+    Deploy(1);
+    Pods(1);
+    std::string euros;
+    for (int i = 0; i < 1000; i++) {
+        euros += "\xe2\x82\xac";
+    }
+    Verdict(("[2,'" + euros + "']").c_str());
+    Lua("return {}");
+    Run();
+    Advance(1500);
+    EXPECT_EQ(Replicas(), 2);
+    EXPECT_EQ(Events("SuccessfulRescale",
+                     ("New size: 2; reason: " + euros.substr(0, 510) + "...").c_str()),
+              1);
+}
+
 /* A policy has no memory: the host has it. */
 TEST_F(Policy, GivesThePolicyWhatItWantedBefore)
 {
