@@ -3,6 +3,8 @@
 #include "cmd/commands.h"
 #include "cmd/controlplane.h"
 
+#include <unistd.h>
+
 int opr_cmd_apiserver(int argc, char **argv)
 {
     const char *dir = NULL;
@@ -34,7 +36,12 @@ int opr_cmd_apiserver(int argc, char **argv)
     if (port >= 0) {
         cluster.port = port;
     }
-    if (opr_cluster_create(&cluster, &err) != OPR_OK) {
+    /* One that 'operon up' started has its lock and its pid file from there. */
+    bool is_alone = ready_fd < 0;
+    if ((is_alone && (opr_cluster_check_owner(&cluster, &err) != OPR_OK ||
+                      opr_cluster_claim(&cluster, &err) != OPR_OK)) ||
+        opr_cluster_create(&cluster, &err) != OPR_OK ||
+        (is_alone && opr_cluster_note_pid(&cluster, "apiserver", getpid(), &err) != OPR_OK)) {
         return opr_cmd_fail("%s", err.message);
     }
     char service_cidr[32];
@@ -50,6 +57,9 @@ int opr_cmd_apiserver(int argc, char **argv)
         .plugin_count = plugins.count,
     };
     status = opr_controlplane_run(&config);
+    if (is_alone) {
+        opr_cluster_forget_pid(&cluster, "apiserver");
+    }
     opr_vec_fini(&policies);
     opr_vec_fini(&plugins);
     return status;

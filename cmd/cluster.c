@@ -5,14 +5,17 @@
 #include "core/base/str.h"
 #include "core/json/json.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SLOTS 32
+#define DIR_MAX (PATH_MAX - 1024) /* room for what stands below it: a volume of a Pod of a node */
 
 void opr_cluster_path(const struct opr_cluster *c, char path[PATH_MAX], const char *fmt, ...)
 {
@@ -23,31 +26,69 @@ void opr_cluster_path(const struct opr_cluster *c, char path[PATH_MAX], const ch
     va_end(args);
 }
 
-static void set_dir(struct opr_cluster *c, const char *dir)
+static opr_status set_dir(struct opr_cluster *c, const char *dir, struct opr_error *reterr)
 {
+    char cwd[PATH_MAX] = "";
     if (!dir) {
         dir = getenv("OPERON_DIR");
     }
-    char text[PATH_MAX];
+    if (dir && dir[0] == '\0') {
+        return opr_error_set(reterr, OPR_E_INVALID, "the folder's name is empty: name one");
+    }
+    int len;
     if (!dir) {
         const char *home = getenv("HOME");
-        snprintf(text, sizeof text, "%s/.operon", home ? home : "/tmp");
+        len = snprintf(c->dir, sizeof c->dir, "%s/.operon", home ? home : "/tmp");
     } else if (dir[0] == '/') {
-        snprintf(text, sizeof text, "%s", dir);
+        len = snprintf(c->dir, sizeof c->dir, "%s", dir);
+    } else if (!getcwd(cwd, sizeof cwd)) {
+        return opr_error_set(reterr, OPR_E_IO, "can not tell where '%.200s' is: %m", dir);
     } else {
-        char cwd[PATH_MAX / 2];
-        snprintf(text, sizeof text, "%s/%.2000s", getcwd(cwd, sizeof cwd) ? cwd : "", dir);
+        len = snprintf(c->dir, sizeof c->dir, "%s/%s", cwd, dir);
     }
-    snprintf(c->dir, sizeof c->dir, "%s", text);
+    if (len > DIR_MAX) {
+        return opr_error_set(reterr, OPR_E_INVALID,
+                             "the folder's path has %d bytes, over %d: use a shorter one", len,
+                             DIR_MAX);
+    }
+    return OPR_OK;
+}
+
+opr_status opr_cluster_check_owner(const struct opr_cluster *c, struct opr_error *reterr)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    opr_cluster_path(c, path, "cluster.json");
+    if (stat(path, &info) == 0 && info.st_uid != geteuid()) {
+        return opr_error_set(reterr, OPR_E_FORBIDDEN,
+                             "the cluster in %s belongs to user %u and you are user %u: run this "
+                             "as that user, or use another --dir",
+                             c->dir, (unsigned)info.st_uid, (unsigned)geteuid());
+    }
+    return OPR_OK;
+}
+
+static opr_status check_settings(const struct opr_cluster *c, const char *path,
+                                 struct opr_error *reterr)
+{
+    if (c->nodes < 1 || c->nodes > OPR_CLUSTER_MAX_NODES || c->slot < -1 || c->slot >= SLOTS ||
+        c->port < 0 || c->port > UINT16_MAX || c->node_grace_ms < 1 || c->eviction_ms < 0) {
+        return opr_error_set(reterr, OPR_E_INVALID,
+                             "%s holds a setting out of its range: remove the file, 'operon up' "
+                             "writes it anew",
+                             path);
+    }
+    return OPR_OK;
 }
 
 opr_status opr_cluster_open(struct opr_cluster *c, const char *dir, struct opr_error *reterr)
 {
     memset(c, 0, sizeof *c);
     c->slot = -1;
+    c->lock_fd = -1;
     c->nodes = 1;
     c->node_grace_ms = 40000;
-    set_dir(c, dir);
+    OPR_TRY(set_dir(c, dir, reterr));
     char path[PATH_MAX];
     opr_cluster_path(c, path, "cluster.json");
     if (!opr_fs_exists(path)) {
@@ -57,10 +98,12 @@ opr_status opr_cluster_open(struct opr_cluster *c, const char *dir, struct opr_e
     struct opr_buf text = {0};
     OPR_TRY(opr_fs_read(path, 65536, &text, reterr));
     struct opr_obj *settings = NULL;
-    opr_status st = opr_json_parse(opr_buf_str(&text), &settings, reterr);
+    struct opr_error why = {0};
+    opr_status st = opr_json_parse(opr_buf_str(&text), &settings, &why);
     opr_buf_fini(&text);
     if (st != OPR_OK) {
-        return st;
+        return opr_error_set(reterr, st, "%s: %s: remove the file, 'operon up' writes it anew",
+                             path, why.message);
     }
     c->slot = opr_json_int(settings, "/slot", -1);
     c->port = opr_json_int(settings, "/port", 0);
@@ -68,7 +111,7 @@ opr_status opr_cluster_open(struct opr_cluster *c, const char *dir, struct opr_e
     c->node_grace_ms = opr_json_int(settings, "/nodeGraceMs", c->node_grace_ms);
     c->eviction_ms = opr_json_int(settings, "/evictionMs", 0);
     opr_json_unref(settings);
-    return OPR_OK;
+    return check_settings(c, path, reterr);
 }
 
 opr_status opr_cluster_save(const struct opr_cluster *c, struct opr_error *reterr)
@@ -97,6 +140,16 @@ static void slot_path(char path[PATH_MAX], int64_t slot)
     }
 }
 
+/* One folder may have many names. */
+static bool is_same_folder(struct opr_str a, const char *b)
+{
+    char path[PATH_MAX];
+    struct stat x, y;
+    snprintf(path, sizeof path, "%.*s", OPR_STR_ARG(a));
+    return opr_str_is(a, b) || (stat(path, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+                                x.st_ino == y.st_ino);
+}
+
 /* A slot is free where no file names it, or where the cluster that the file names is gone. */
 static bool slot_take(const struct opr_cluster *c, int64_t slot)
 {
@@ -108,22 +161,35 @@ static bool slot_take(const struct opr_cluster *c, int64_t slot)
         struct opr_str dir = opr_str_trim(opr_buf_str(&owner));
         char settings[PATH_MAX];
         snprintf(settings, sizeof settings, "%.*s/cluster.json", OPR_STR_ARG(dir));
-        is_ours = opr_str_is(dir, c->dir) || !opr_fs_exists(settings);
+        is_ours = is_same_folder(dir, c->dir) || !opr_fs_exists(settings);
     }
     opr_buf_fini(&owner);
     return is_ours && opr_fs_write(path, opr_str_of(c->dir), 0644, NULL) == OPR_OK;
 }
 
+/* Whoever looks at the slots holds their folder; *ret_fd ends that when it is closed. */
+static opr_status lock_slots(int *ret_fd, struct opr_error *reterr)
+{
+    char path[PATH_MAX];
+    slot_path(path, 0);
+    *strrchr(path, '/') = '\0';
+    OPR_TRY(opr_fs_mkdirs(path, 0755, reterr));
+    int lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX) != 0) {
+        (void)opr_error_set(reterr, OPR_E_IO, "can not lock %s: %m", path);
+        if (lock >= 0) {
+            close(lock);
+        }
+        return OPR_E_IO;
+    }
+    *ret_fd = lock;
+    return OPR_OK;
+}
+
 static opr_status take_any_slot(struct opr_cluster *c, struct opr_error *reterr)
 {
-    char lock_path[PATH_MAX];
-    slot_path(lock_path, 0);
-    *strrchr(lock_path, '/') = '\0';
-    OPR_TRY(opr_fs_mkdirs(lock_path, 0755, reterr));
-    int lock = open(lock_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX) != 0) {
-        return opr_error_set(reterr, OPR_E_IO, "can not lock %s: %m", lock_path);
-    }
+    int lock = -1;
+    OPR_TRY(lock_slots(&lock, reterr));
     bool is_taken = c->slot >= 0 && slot_take(c, c->slot);
     for (int64_t slot = 0; slot < SLOTS && !is_taken; slot++) {
         is_taken = slot_take(c, slot);
@@ -138,6 +204,38 @@ static opr_status take_any_slot(struct opr_cluster *c, struct opr_error *reterr)
                              "'operon down --dir DIR' and remove its folder",
                              SLOTS);
     }
+    return OPR_OK;
+}
+
+bool opr_cluster_holds_slot(const struct opr_cluster *c)
+{
+    int lock = -1;
+    if (c->slot < 0 || lock_slots(&lock, NULL) != OPR_OK) {
+        return false;
+    }
+    bool is_ours = slot_take(c, c->slot);
+    close(lock);
+    return is_ours;
+}
+
+opr_status opr_cluster_claim(struct opr_cluster *c, struct opr_error *reterr)
+{
+    char path[PATH_MAX];
+    OPR_TRY(opr_fs_mkdirs(c->dir, 0700, reterr));
+    opr_cluster_path(c, path, "lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return opr_error_set(reterr, errno == EACCES ? OPR_E_FORBIDDEN : OPR_E_IO,
+                             "can not write %s: %m", path);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return opr_error_set(reterr, OPR_E_BUSY,
+                             "a cluster runs in %s already, or is being started or stopped; "
+                             "'operon down --dir %s' stops it",
+                             c->dir, c->dir);
+    }
+    c->lock_fd = fd;
     return OPR_OK;
 }
 
@@ -207,14 +305,16 @@ pid_t opr_cluster_pid(const struct opr_cluster *c, const char *name)
     char path[PATH_MAX];
     opr_cluster_path(c, path, "run/%s.pid", name);
     struct opr_buf text = {0};
+    struct stat info;
     int pid = 0;
     unsigned long long started = 0;
-    if (opr_fs_exists(path) && opr_fs_read(path, 128, &text, NULL) == OPR_OK && text.data &&
+    bool is_ours = lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid();
+    if (is_ours && opr_fs_read(path, 128, &text, NULL) == OPR_OK && text.data &&
         sscanf(text.data, "%d %llu", &pid, &started) != 2) {
         pid = 0;
     }
     opr_buf_fini(&text);
-    return pid > 0 && started > 0 && start_time(pid) == started ? pid : 0;
+    return pid > 1 && started > 0 && start_time(pid) == started ? pid : 0;
 }
 
 opr_status opr_cluster_note_pid(const struct opr_cluster *c, const char *name, pid_t pid,

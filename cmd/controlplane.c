@@ -73,7 +73,7 @@ static opr_status write_access(struct controlplane *p, struct opr_error *reterr)
 static opr_status install_crd(struct controlplane *p, struct opr_error *reterr)
 {
     struct json_object *doc = NULL;
-    OPR_TRY(opr_yaml_to_doc(opr_str_of(opr_crd_luapolicy), &doc, reterr));
+    OPR_TRY(opr_yaml_to_doc(opr_str_of(opr_crd_luapolicy), NULL, &doc, reterr));
     struct opr_buf body = {0};
     opr_doc_write(&body, doc);
     json_object_put(doc);
@@ -98,16 +98,7 @@ static const char *plugin_config(void *arg, const char *name)
         return opr_arena_printf(p->arena, "{\"gracePeriodMs\":%lld%s}",
                                 (long long)cluster->node_grace_ms, eviction);
     }
-    if (strcmp(name, "serviceaccount") == 0) {
-        struct opr_buf text = {0};
-        opr_buf_add_text(&text, "{\"rootCA\":");
-        opr_buf_add_json(&text, opr_str_of(opr_apiserver_ca(p->apiserver)));
-        opr_buf_add_char(&text, '}');
-        const char *config = opr_arena_dup(p->arena, opr_buf_str(&text));
-        opr_buf_fini(&text);
-        return config;
-    }
-    return NULL;
+    return opr_plugin_default_config(p->arena, name, opr_apiserver_ca(p->apiserver));
 }
 
 static opr_status start_controllers(struct controlplane *p, struct opr_error *reterr)

@@ -100,7 +100,7 @@ static opr_status read_file(const char *path, struct opr_vec *docs, struct opr_e
         if (is_blank(part)) {
             continue;
         }
-        st = opr_yaml_to_doc(part, &doc, &err);
+        st = opr_yaml_to_doc(part, NULL, &doc, &err);
         if (st == OPR_OK) {
             take_doc(docs, doc);
         } else {

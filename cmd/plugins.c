@@ -37,6 +37,20 @@ char *opr_plugin_path(struct opr_arena *a, const char *name)
     return opr_arena_printf(a, "%s/%s.so", opr_plugins_dir(a), name);
 }
 
+const char *opr_plugin_default_config(struct opr_arena *a, const char *name, const char *ca)
+{
+    if (!ca || strcmp(name, "serviceaccount") != 0) {
+        return NULL;
+    }
+    struct opr_buf text = {0};
+    opr_buf_add_text(&text, "{\"rootCA\":");
+    opr_buf_add_json(&text, opr_str_of(ca));
+    opr_buf_add_char(&text, '}');
+    const char *config = opr_arena_dup(a, opr_buf_str(&text));
+    opr_buf_fini(&text);
+    return config;
+}
+
 static int is_plugin(const struct dirent *entry)
 {
     return opr_str_ends(opr_str_of(entry->d_name), ".so");

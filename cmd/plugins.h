@@ -10,6 +10,9 @@ char *opr_plugins_dir(struct opr_arena *a);
 /* A name ("deployment") becomes a file in that folder; a path (with a slash, or
  * ending in .so) stays. */
 char *opr_plugin_path(struct opr_arena *a, const char *name);
+/* The configuration that a plugin has where the user gave none, or NULL: "serviceaccount" publishes
+ * the CA (PEM, may be NULL) that the API server is reached by. From the arena. */
+const char *opr_plugin_default_config(struct opr_arena *a, const char *name, const char *ca);
 /* Loads every plugin of the folder. config_of gives a plugin's JSON configuration or NULL. */
 OPR_NODISCARD opr_status opr_plugins_load_all(struct opr_manager *m,
                                               const char *(*config_of)(void *arg, const char *name),

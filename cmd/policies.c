@@ -51,6 +51,21 @@ static uint32_t service_list(struct opr_policy_service *s, const char *function,
     return opr_policy_host_list(((struct opr_policies *)s)->host, function, a, ret_names);
 }
 
+/* Policies go by the last part of their path: of two alike the second would take the first's place.
+ */
+static opr_status check_name(const struct opr_policies *p, const struct policy_file *f,
+                             struct opr_error *reterr)
+{
+    for (const struct policy_file *x = p->files; x < f; x++) {
+        if (strcmp(x->name, f->name) == 0) {
+            return opr_error_set(reterr, OPR_E_EXISTS,
+                                 "the policy files %s and %s have the same name: rename one",
+                                 x->path, f->path);
+        }
+    }
+    return OPR_OK;
+}
+
 static opr_status load_file(struct opr_policies *p, struct policy_file *f, struct opr_error *reterr)
 {
     struct opr_buf text = {0};
@@ -116,7 +131,10 @@ opr_status opr_policies_new(struct opr_loop *loop, const char *const *files, siz
         f->path = files[i];
         f->name = opr_xprintf("file/%s", slash ? slash + 1 : files[i]);
         (void)look(f);
-        opr_status st = load_file(p, f, reterr);
+        opr_status st = check_name(p, f, reterr);
+        if (st == OPR_OK) {
+            st = load_file(p, f, reterr);
+        }
         if (st != OPR_OK) {
             opr_policies_free(p);
             return st;

@@ -22,6 +22,8 @@ struct run_options {
 struct runner {
     struct opr_loop *loop;
     struct opr_manager *manager;
+    struct opr_arena *arena; /* texts that live until the end */
+    const char *ca;          /* borrowed: PEM by which the API server is known, or NULL */
     const struct run_options *options;
     bool is_stopping;
 };
@@ -42,9 +44,12 @@ static void on_signal(void *arg, int signo)
     }
 }
 
-/* --config NAME=JSON of a plugin, or NULL. The name of a file is that without folder and ".so". */
-static const char *config_of(const struct run_options *options, const char *name)
+/* --config NAME=JSON of a plugin, else what it has by itself. The name of a file is that without
+ * folder and ".so". */
+static const char *config_of(void *arg, const char *name)
 {
+    const struct runner *r = arg;
+    const struct run_options *options = r->options;
     const char *slash = strrchr(name, '/');
     name = slash ? slash + 1 : name;
     size_t len = strlen(name);
@@ -57,28 +62,22 @@ static const char *config_of(const struct run_options *options, const char *name
             return text + len + 1;
         }
     }
-    return NULL;
-}
-
-static const char *config_of_plugin(void *arg, const char *name)
-{
-    return config_of(arg, name);
+    return opr_plugin_default_config(r->arena, opr_arena_printf(r->arena, "%.*s", (int)len, name),
+                                     r->ca);
 }
 
 static opr_status load_plugins(struct runner *r, struct opr_error *reterr)
 {
-    struct run_options *options = (struct run_options *)(uintptr_t)r->options;
+    const struct run_options *options = r->options;
     if (options->plugins.count == 0) {
-        return opr_plugins_load_all(r->manager, config_of_plugin, options, reterr);
+        return opr_plugins_load_all(r->manager, config_of, r, reterr);
     }
-    struct opr_arena *a = opr_arena_new();
     opr_status st = OPR_OK;
     for (size_t i = 0; i < options->plugins.count && st == OPR_OK; i++) {
         const char *name = options->plugins.items[i];
-        st = opr_manager_load(r->manager, opr_plugin_path(a, name), config_of(options, name),
+        st = opr_manager_load(r->manager, opr_plugin_path(r->arena, name), config_of(r, name),
                               reterr);
     }
-    opr_arena_free(a);
     return st;
 }
 
@@ -89,7 +88,10 @@ static int run(const struct run_options *options)
     if (opr_kubeconfig_find(options->kubeconfig, &access, &err) != OPR_OK) {
         return opr_cmd_fail("%s", err.message);
     }
-    struct runner r = {.loop = opr_loop_new(), .options = options};
+    struct runner r = {.loop = opr_loop_new(),
+                       .arena = opr_arena_new(),
+                       .ca = opr_endpoint_ca(access.endpoint),
+                       .options = options};
     struct opr_client *client = opr_client_new(opr_transport_https_new(r.loop, access.endpoint));
     struct opr_policies *policies = NULL;
     char identity[128] = "operon";
@@ -125,6 +127,7 @@ static int run(const struct run_options *options)
     opr_policies_free(policies);
     opr_client_free(client);
     opr_loop_free(r.loop);
+    opr_arena_free(r.arena);
     opr_kubeconfig_fini(&access);
     return status;
 }

@@ -113,8 +113,12 @@ static bool start_plane(struct supervisor *s, struct opr_error *reterr)
         close(s->ready_fd); /* of one that ended before its word was read */
     }
     s->ready_fd = fds[0];
-    return s->plane.pid > 0 &&
-           opr_cluster_note_pid(s->cluster, "apiserver", s->plane.pid, reterr) == OPR_OK;
+    if (s->plane.pid > 0 &&
+        opr_cluster_note_pid(s->cluster, "apiserver", s->plane.pid, reterr) != OPR_OK) {
+        kill(s->plane.pid, SIGKILL); /* one that is not noted would be in the way of the next */
+        s->plane.pid = -1;
+    }
+    return s->plane.pid > 0;
 }
 
 static pid_t spawn_agent(const struct opr_cluster *c, int64_t node, struct opr_error *reterr)
@@ -413,6 +417,9 @@ int opr_supervisor_run(const struct opr_supervisor_config *config)
     s.signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
     struct opr_error err = {0};
     opr_status st = bring_up(&s, &err);
+    if (st != OPR_OK && s.is_stopping) {
+        st = opr_error_set(&err, OPR_E_CANCELLED, "stopped while it was starting");
+    }
     config->on_ready(config->arg, st == OPR_OK ? NULL : &err);
     if (st == OPR_OK) {
         supervise(&s);

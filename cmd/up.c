@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/str.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -97,7 +98,8 @@ static int run_here(struct up *u)
 {
     struct opr_error err = {0};
     if (opr_cluster_note_pid(&u->cluster, "up", getpid(), &err) != OPR_OK) {
-        return opr_cmd_fail("%s", err.message);
+        on_ready(u, &err);
+        return 1;
     }
     struct opr_supervisor_config config = {
         .cluster = &u->cluster,
@@ -139,27 +141,62 @@ static int await_child(struct up *u, int fd)
                         u->cluster.dir);
 }
 
+static pid_t starting; /* --detach: the child, for on_interrupt() */
+
+/* ^C of a start that is under way: the child stops what it has started, and says so. */
+static void on_interrupt(int signo)
+{
+    (void)signo;
+    kill(starting, SIGTERM);
+}
+
+/* The signals wait while it is not known whom they concern. The child keeps them blocked: its
+ * supervisor takes them from a descriptor. */
+static void hold_signals(sigset_t *ret_were)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGTERM);
+    sigprocmask(SIG_BLOCK, &mask, ret_were);
+}
+
+static void forward_signals(pid_t child, const sigset_t *were)
+{
+    struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+    starting = child;
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigprocmask(SIG_SETMASK, were, NULL);
+}
+
 static int run_detached(struct up *u)
 {
     int fds[2];
+    sigset_t were;
+    char path[PATH_MAX];
+    opr_cluster_path(&u->cluster, path, "logs/up.log");
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (log < 0 || null < 0) {
+        return opr_cmd_fail("can not write %s: %m", path);
+    }
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return opr_cmd_fail("can not make a pipe: %m");
     }
+    hold_signals(&were);
     pid_t pid = fork();
     if (pid < 0) {
         return opr_cmd_fail("can not fork: %m");
     }
     if (pid > 0) {
+        forward_signals(pid, &were);
         close(fds[1]);
         return await_child(u, fds[0]);
     }
     close(fds[0]);
     u->report_fd = fds[1];
     setsid();
-    char path[PATH_MAX];
-    opr_cluster_path(&u->cluster, path, "logs/up.log");
-    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     dup2(null, 0);
     dup2(log, 1);
     dup2(log, 2);
@@ -196,19 +233,21 @@ static int prepare(struct up *u, const char *dir, int64_t nodes, int64_t port, i
                    int64_t eviction_ms)
 {
     struct opr_error err = {0};
+    if (nodes > OPR_CLUSTER_MAX_NODES || nodes == 0) {
+        return opr_cmd_fail("--nodes takes 1 to %d", OPR_CLUSTER_MAX_NODES);
+    }
     opr_status st = opr_cluster_open(&u->cluster, dir, &err);
-    if (st != OPR_OK && st != OPR_E_NOT_FOUND) {
+    if ((st != OPR_OK && st != OPR_E_NOT_FOUND) ||
+        opr_cluster_check_owner(&u->cluster, &err) != OPR_OK ||
+        opr_cluster_claim(&u->cluster, &err) != OPR_OK) {
         return opr_cmd_fail("%s", err.message);
     }
-    if (opr_cluster_pid(&u->cluster, "up")) {
+    if (opr_cluster_pid(&u->cluster, "up")) { /* its lock file was removed */
         return opr_cmd_fail("a cluster runs in %s already; 'operon down --dir %s' stops it",
                             u->cluster.dir, u->cluster.dir);
     }
     if (st == OPR_OK) {
         kill_leftovers(&u->cluster);
-    }
-    if (nodes > OPR_CLUSTER_MAX_NODES || nodes == 0) {
-        return opr_cmd_fail("--nodes takes 1 to %d", OPR_CLUSTER_MAX_NODES);
     }
     u->cluster.nodes = nodes > 0 ? nodes : u->cluster.nodes;
     u->cluster.node_grace_ms = grace_ms > 0 ? grace_ms : u->cluster.node_grace_ms;
@@ -266,6 +305,38 @@ int opr_cmd_up(int argc, char **argv)
     return status;
 }
 
+/* Who holds the lock: the supervisor, else an API server that runs alone; 0: not known yet. */
+static pid_t holder(const struct opr_cluster *c)
+{
+    pid_t pid = opr_cluster_pid(c, "up");
+    return pid ? pid : opr_cluster_pid(c, "apiserver");
+}
+
+/* Ends the holder of the lock, also one that is only about to start, and takes the lock from it.
+ * One that does not end in time is killed. */
+static opr_status stop_supervisor(struct opr_cluster *c, struct opr_error *reterr)
+{
+    pid_t told = 0;
+    for (int ms = STOP_WAIT_MS; ms > -STOP_WAIT_MS; ms -= 20) {
+        opr_status st = opr_cluster_pid(c, "up") ? OPR_E_BUSY : opr_cluster_claim(c, reterr);
+        if (st != OPR_E_BUSY) {
+            return st;
+        }
+        pid_t pid = holder(c);
+        if (pid && pid != told && kill(pid, SIGTERM) != 0 && errno != ESRCH) {
+            return opr_error_set(reterr, OPR_E_FORBIDDEN, "can not stop process %d: %m", (int)pid);
+        }
+        if (pid && ms <= 0) {
+            kill(pid, SIGKILL);
+        }
+        told = pid ? pid : told;
+        usleep(20000);
+    }
+    return opr_error_set(reterr, OPR_E_TIMEOUT,
+                         "the cluster in %s does not stop: something holds %s/lock", c->dir,
+                         c->dir);
+}
+
 int opr_cmd_down(int argc, char **argv)
 {
     const char *dir = NULL;
@@ -279,20 +350,17 @@ int opr_cmd_down(int argc, char **argv)
     }
     struct opr_cluster c;
     struct opr_error err = {0};
-    if (opr_cluster_open(&c, dir, &err) != OPR_OK) {
+    if (opr_cluster_open(&c, dir, &err) != OPR_OK || opr_cluster_check_owner(&c, &err) != OPR_OK ||
+        stop_supervisor(&c, &err) != OPR_OK) {
         return opr_cmd_fail("%s", err.message);
     }
-    pid_t pid = opr_cluster_pid(&c, "up");
-    if (pid) {
-        kill(pid, SIGTERM);
-        if (!await_gone(&c, "up", STOP_WAIT_MS)) {
-            kill(pid, SIGKILL);
-        }
-    }
     kill_leftovers(&c);
-    opr_nodes_clean(&c);
     opr_cluster_forget_pid(&c, "up");
-    opr_cluster_release(&c);
+    /* One that was stopped before may have lost its slot to a cluster that runs. */
+    if (opr_cluster_holds_slot(&c)) {
+        opr_nodes_clean(&c);
+        opr_cluster_release(&c);
+    }
     printf("Stopped. Its data stays in %s; 'operon up --dir %s' starts it again.\n", c.dir, c.dir);
     return 0;
 }
