@@ -1,6 +1,7 @@
 #include "agent/bundle.h"
 
 #include "agent/files.h"
+#include "agent/shim/layout.h"
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
 #include "core/base/str.h"
@@ -241,6 +242,20 @@ struct json_object *opr__bundle_config(const struct opr__bundle *b)
     return doc;
 }
 
+void opr__bundle_exec(const struct opr__bundle *b, struct opr_buf *out)
+{
+    struct json_object *p = process(b), *env = json_object_get(json_object_object_get(p, "env"));
+    json_object_object_del(p, "args");
+    json_object_object_del(p, "env");
+    opr_doc_write(out, p);
+    out->len--; /* its closing brace */
+    opr_buf_add_text(out, ",\"env\":");
+    opr_doc_write(out, env);
+    out->len--; /* its closing bracket */
+    json_object_put(env);
+    json_object_put(p);
+}
+
 opr_status opr__bundle_write(const struct opr__bundle *b, struct opr_error *reterr)
 {
     char path[PATH_MAX];
@@ -252,6 +267,12 @@ opr_status opr__bundle_write(const struct opr__bundle *b, struct opr_error *rete
     snprintf(path, sizeof path, "%s/bundle/config.json", b->dir);
     opr_status st = opr__file_put(path, opr_buf_str(&text), 0600, reterr);
     json_object_put(doc);
+    opr_buf_clear(&text);
+    if (st == OPR_OK) {
+        opr__bundle_exec(b, &text);
+        snprintf(path, sizeof path, "%s/" SHIM_FILE_PROCESS, b->dir);
+        st = opr__file_put(path, opr_buf_str(&text), 0600, reterr);
+    }
     opr_buf_fini(&text);
     return st;
 }

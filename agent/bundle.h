@@ -32,6 +32,8 @@ OPR_NODISCARD opr_status opr__image_user(const char *passwd, const char *group, 
 /* The runtime-spec document. Owned. */
 struct json_object *opr__bundle_config(const struct opr__bundle *b);
 /* Writes it and the folders of the bundle. */
+/* Writes the first part of the process of an exec (SHIM_FILE_PROCESS). */
+void opr__bundle_exec(const struct opr__bundle *b, struct opr_buf *out);
 OPR_NODISCARD opr_status opr__bundle_write(const struct opr__bundle *b, struct opr_error *reterr);
 
 #ifdef __cplusplus

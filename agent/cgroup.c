@@ -312,12 +312,31 @@ static size_t kill_in(const char *dir)
     return n;
 }
 
-size_t opr__cgroup_kill(const struct opr__cgroups *g, const char *uid)
+size_t opr__cgroup_kill(const struct opr__cgroups *g, const char *uid, const char *container)
 {
     char dir[PATH_MAX];
     /* v1 groups hold the same processes in each hierarchy: one will do. */
-    return opr__cgroup_path(g, OPR__CGROUP_CPUACCT, uid, NULL, dir, sizeof dir) ? walk(dir, kill_in)
-                                                                                : 0;
+    return opr__cgroup_path(g, OPR__CGROUP_CPUACCT, uid, container, dir, sizeof dir)
+               ? walk(dir, kill_in)
+               : 0;
+}
+
+void opr__cgroup_each(const struct opr__cgroups *g, void (*fn)(const char *uid, void *arg),
+                      void *arg)
+{
+    char dir[PATH_MAX];
+    if (!opr__cgroup_path(g, OPR__CGROUP_CPUACCT, NULL, NULL, dir, sizeof dir)) {
+        return;
+    }
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (e->d_type == DT_DIR && e->d_name[0] != '.' && strcmp(e->d_name, SHIM_GROUP) != 0) {
+            fn(e->d_name, arg);
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
 }
 
 static size_t remove_one(const char *dir)

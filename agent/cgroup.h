@@ -51,9 +51,12 @@ uint64_t opr__cgroup_oom_kills(const struct opr__cgroups *g, const char *uid,
 /* CPU time and working set of a container; false: not to be had. */
 bool opr__cgroup_usage(const struct opr__cgroups *g, const char *uid, const char *container,
                        uint64_t *ret_cpu_ns, uint64_t *ret_memory_bytes);
-/* SIGKILL to everything below a Pod's cgroup (uid NULL: below the node's, shims too). Returns how
- * many processes were there. */
-size_t opr__cgroup_kill(const struct opr__cgroups *g, const char *uid);
+/* SIGKILL to everything below a container's cgroup, or a Pod's (container NULL), or the node's,
+ * shims too (uid NULL). Returns how many processes were there. */
+size_t opr__cgroup_kill(const struct opr__cgroups *g, const char *uid, const char *container);
+/* Calls fn with the uid of each Pod that has a cgroup. */
+void opr__cgroup_each(const struct opr__cgroups *g, void (*fn)(const char *uid, void *arg),
+                      void *arg);
 /* Removes the cgroup of a Pod (uid NULL: the node's) and all below. */
 void opr__cgroup_remove(const struct opr__cgroups *g, const char *uid);
 /* Removes an empty parent. */

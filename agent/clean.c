@@ -84,7 +84,7 @@ void opr_agent_kill_node(const char *cgroup_parent, const char *node, const char
     each(path, kill_pod, rt);
     rt->free(rt);
     opr__cgroups_find(&groups, cgroup_parent, node);
-    for (int i = 0; i < GONE_TRIES && opr__cgroup_kill(&groups, NULL) > 0; i++) {
+    for (int i = 0; i < GONE_TRIES && opr__cgroup_kill(&groups, NULL, NULL) > 0; i++) {
         usleep(GONE_US);
     }
     opr__cgroups_fini(&groups);

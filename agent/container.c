@@ -11,6 +11,7 @@
 #include "core/base/str.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -44,16 +45,30 @@ void opr__container_look(struct opr__pod *p, struct opr__container *c)
         return;
     }
     char *dir = opr__run_dir(p, c, c->attempt);
+    int64_t started_ms = c->run.started_ms;
     a->runtime->look(a->runtime, dir, &c->run);
-    opr_free(dir);
     if (c->run.phase == OPR__RUN_RUNNING) {
         opr__metrics_add(a->metrics, p, c);
+        opr_free(dir);
         return;
     }
+    if (p->work_check) {
+        a->differences++;
+        opr_log(OPR_LOG_WARN, "agent", "comparison found a difference",
+                "pod=%s/%s uid=%s what=\"a container ended unnoticed\"", p->ns, p->name, p->uid);
+    }
+    if (c->run.phase != OPR__RUN_EXITED) {
+        /* Its shim was killed, or its folder removed: the program may have outlived both. */
+        c->run.phase = OPR__RUN_LOST;
+        c->run.started_ms = started_ms;
+        a->runtime->stop(a->runtime, dir, SIGKILL);
+        (void)opr__cgroup_kill(&a->cgroups, p->uid, c->name);
+    }
+    opr_free(dir);
     if (c->is_init && !c->is_sidecar) {
         opr__metrics_remove(a->metrics, p, c);
     }
-    c->run.was_oom = opr__cgroup_oom_kills(&a->cgroups, p->uid, c->name) > c->oom_before;
+    opr__oom_look(p, c);
     if (c->run.phase == OPR__RUN_LOST) {
         c->run.finished_ms = opr_clock_wall_ms(a->clock);
     }
@@ -86,11 +101,11 @@ static void begin_run(struct opr__pod *p, struct opr__container *c, uint32_t att
     c->attempt = attempt;
     c->run = (struct opr__run){0};
     c->term_at_ns = c->kill_at_ns = 0;
-    c->is_termed = c->is_killed = false;
-    c->is_starting = c->is_stopping = false;
+    c->is_termed = c->is_killed = c->is_late = false;
+    c->is_starting = c->is_stopping = c->is_outdated = false;
     opr__hook_end(c);
     c->health = (struct opr__health){.attempt = attempt};
-    c->oom_before = opr__cgroup_oom_kills(&p->agent->cgroups, p->uid, c->name);
+    opr__oom_begin(p, c);
     c->reason[0] = c->message[0] = 0;
     if (attempt >= 2) { /* logs of the run before stay readable, no more */
         char *old = opr__run_dir(p, c, attempt - 2);
@@ -136,6 +151,7 @@ void opr__container_start(struct opr__pod *p, struct opr__container *c, struct o
             opr__container_wait(c, "CreateContainerError", "%s", err.message);
             opr__event_add(p, c->name, "Warning", "Failed", "Error: %s", err.message);
         } else if (st != OPR_OK) {
+            opr__container_wait(c, "RunContainerError", "%s", err.message);
             opr__event_add(p, c->name, "Warning", "Failed", "Error: %s", err.message);
         } else {
             a->starts++;

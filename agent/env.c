@@ -1,8 +1,10 @@
 /* The environment of a container. */
 #include "agent/env.h"
 
+#include "agent/host_files.h"
 #include "agent/internal.h"
 #include "agent/proxy.h"
+#include "agent/reach.h"
 
 #include "core/base/alloc.h"
 #include "core/base/str.h"
@@ -87,7 +89,8 @@ static opr_status fetch(struct env *e, const char *plural, const char *what,
     *ret_obj = NULL;
     opr_buf_printf(&path, "/api/v1/namespaces/%s/%s/", e->pod->ns, plural);
     opr_url_encode(&path, opr_str_of(name));
-    opr_status st = opr_call(e->caller, "GET", path.data, NULL, (struct opr_str){0}, ret_obj, &err);
+    opr_status st = opr__reach_call(e->pod->agent, e->caller, "GET", path.data, NULL,
+                                    (struct opr_str){0}, ret_obj, &err);
     opr_buf_fini(&path);
     if (st == OPR_E_NOT_FOUND) {
         return opr_json_bool(ref, "/optional", false)
@@ -193,7 +196,30 @@ static char *service_name(struct opr_arena *arena, const char *name, const char 
     return text;
 }
 
-/* {SVC}_SERVICE_HOST, _SERVICE_PORT and _SERVICE_PORT_{NAME}. */
+/* {SVC}_PORT_80_TCP, with _PROTO, _PORT and _ADDR: what links between containers once gave. */
+static void put_link(struct env *e, const char *name, const struct opr_obj *port,
+                     const char *address, int number, bool is_first)
+{
+    struct opr_arena *a = e->arena;
+    const char *protocol = opr_json_str(port, "/protocol", "TCP");
+    char *lower = opr_arena_dup(a, opr_str_of(protocol));
+    for (char *c = lower; *c; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    char *url = opr_arena_printf(a, "%s://%s:%d", lower, address, number);
+    if (is_first) {
+        put(e, service_name(a, name, "_PORT"), url);
+    }
+    char *prefix = opr_arena_printf(a, "_PORT_%d_%s", number, protocol);
+    put(e, service_name(a, name, prefix), url);
+    put(e, service_name(a, name, opr_arena_printf(a, "%s_PROTO", prefix)), lower);
+    put(e, service_name(a, name, opr_arena_printf(a, "%s_PORT", prefix)),
+        opr_arena_printf(a, "%d", number));
+    put(e, service_name(a, name, opr_arena_printf(a, "%s_ADDR", prefix)), address);
+}
+
+/* {SVC}_SERVICE_HOST, _SERVICE_PORT, _SERVICE_PORT_{NAME}, and the links (kubernetes
+ * pkg/kubelet/envvars). */
 static void put_service(struct env *e, const struct opr_obj *service)
 {
     const char *name = opr_meta_name(service);
@@ -211,12 +237,13 @@ static void put_service(struct env *e, const struct opr_obj *service)
             put(e, service_name(e->arena, name, "_SERVICE_HOST"), address);
             put(e, service_name(e->arena, name, "_SERVICE_PORT"), number);
         }
-        is_first = false;
         const char *port_name = opr_json_str(v, "/name", "");
         if (*port_name) {
             char *suffix = opr_arena_printf(e->arena, "_SERVICE_PORT_%s", port_name);
             put(e, service_name(e->arena, name, suffix), number);
         }
+        put_link(e, name, v, address, port, is_first);
+        is_first = false;
     }
 }
 
@@ -259,7 +286,7 @@ opr_status opr__env_make(struct opr__pod *p, const struct opr__container *c,
 {
     struct env e = {.pod = p, .container = c, .caller = k, .arena = arena};
     put_base(&e, base);
-    put(&e, "HOSTNAME", p->name);
+    put(&e, "HOSTNAME", opr__hostname(p, arena));
     put_services(&e);
     opr_status st = OPR_OK;
     const struct opr_obj *from = opr_json_at(c->spec, "/envFrom");

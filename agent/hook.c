@@ -24,7 +24,8 @@ static void begin_exec(struct opr__pod *p, struct opr__container *c, const struc
     }
     opr_vec_push(&args, NULL);
     struct opr__runtime *rt = p->agent->runtime;
-    c->hook.pid = rt->exec(rt, dir, (char *const *)args.items, -1);
+    const struct opr__exec_io nowhere = {-1, -1, -1, false, false};
+    c->hook.pid = rt->exec(rt, dir, (char *const *)args.items, &nowhere);
     if (c->hook.pid <= 0) {
         snprintf(c->hook.why, sizeof c->hook.why, "the program can not be started");
     }

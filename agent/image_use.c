@@ -106,27 +106,34 @@ bool opr__image_choose(struct opr__pod *p, struct opr__container *c, struct opr_
     return false;
 }
 
-opr_status opr__image_note(const char *run_dir, const struct opr__image *image,
+opr_status opr__image_note(const char *run_dir, const char *wanted, const struct opr__image *image,
                            struct opr_error *reterr)
 {
-    char path[PATH_MAX], text[128];
+    char path[PATH_MAX];
+    struct opr_buf text = {0};
     snprintf(path, sizeof path, "%s/" NOTE_FILE, run_dir);
-    snprintf(text, sizeof text, "%s %d\n", image->name ? image->id : OPR__IMAGE,
-             image->stop_signal);
-    OPR_TRY(opr_fs_mkdirs(run_dir, 0750, reterr));
-    return opr__file_put(path, opr_str_of(text), 0600, reterr);
+    opr_buf_printf(&text, "%s %d %s\n", image->name ? image->id : OPR__IMAGE, image->stop_signal,
+                   wanted);
+    opr_status st = opr_fs_mkdirs(run_dir, 0750, reterr);
+    if (st == OPR_OK) {
+        st = opr__file_put(path, opr_buf_str(&text), 0600, reterr);
+    }
+    opr_buf_fini(&text);
+    return st;
 }
 
 void opr__image_recall(const struct opr__pod *p, struct opr__container *c)
 {
     struct opr_buf text = {0};
     char *dir = opr__run_dir(p, c, c->attempt), *path = opr_xprintf("%s/" NOTE_FILE, dir);
-    if (opr_fs_read(path, 256, &text, NULL) == OPR_OK) {
-        struct opr_str rest = opr_str_trim(opr_buf_str(&text)), id = {0};
+    if (opr_fs_read(path, 1024, &text, NULL) == OPR_OK) {
+        struct opr_str rest = opr_str_trim(opr_buf_str(&text)), id = {0}, signo = {0};
         int64_t number = 0;
         (void)opr_str_next(&rest, ' ', &id);
+        (void)opr_str_next(&rest, ' ', &signo);
         snprintf(c->image_id, sizeof c->image_id, "%.*s", OPR_STR_ARG(id));
-        c->stop_signal = opr_str_to_i64(rest, &number) == OPR_OK ? (int)number : 0;
+        c->stop_signal = opr_str_to_i64(signo, &number) == OPR_OK ? (int)number : 0;
+        snprintf(c->image, sizeof c->image, "%.*s", OPR_STR_ARG(rest));
     }
     opr_buf_fini(&text);
     opr_free(path);

@@ -10,8 +10,8 @@
 bool opr__image_choose(struct opr__pod *p, struct opr__container *c, struct opr_arena *arena,
                        struct opr__image *ret_image);
 /* The file "image" in the folder of a run: the image's id and stop signal. */
-OPR_NODISCARD opr_status opr__image_note(const char *run_dir, const struct opr__image *image,
-                                         struct opr_error *reterr);
+OPR_NODISCARD opr_status opr__image_note(const char *run_dir, const char *wanted,
+                                         const struct opr__image *image, struct opr_error *reterr);
 /* From that file of the container's present run. */
 void opr__image_recall(const struct opr__pod *p, struct opr__container *c);
 /* Path of crun out of PATH; owned. NULL: there is none. */

@@ -75,6 +75,8 @@ struct opr_agent {
 
     _Atomic uint64_t starts, restarts, differences, status_writes; /* for /metrics */
     _Atomic uint32_t pod_count;
+    _Atomic uint64_t reach_retry_ns; /* reach.h; 0: the API answers */
+    _Atomic bool is_reach_asked;
 };
 
 /* What the probes say of one run. */
@@ -105,9 +107,12 @@ struct opr__container {
     uint64_t start_at_ns;            /* not before */
     uint64_t term_at_ns, kill_at_ns; /* stopping: SIGTERM, then SIGKILL; 0: not asked for */
     bool is_termed, is_killed;
+    bool is_late;                  /* preStop has used the grace up */
     bool is_starting, is_stopping; /* hook is postStart's, preStop's */
     struct opr__hook hook;
     char image_id[80]; /* of the run; "" before the first */
+    char image[512];   /* as the specification named it then; "": not known */
+    bool is_outdated;  /* it was ended because the specification names another by now */
     int stop_signal;   /* of the run's image; 0: SIGTERM */
     struct opr__health health;
 
@@ -119,12 +124,15 @@ struct opr__container {
 struct opr__event {
     char *container; /* owned; NULL: of the Pod */
     const char *type, *reason;
-    char *message; /* owned */
+    char *message;             /* owned */
+    int64_t first_ms, last_ms; /* wall clock; of the occurrences that were not sent yet */
+    uint32_t count;
 };
 
 struct opr__sent_event {
     char *key, *name; /* owned */
     uint32_t count;
+    uint64_t sent_ns;
 };
 
 struct opr__pod {
@@ -134,14 +142,15 @@ struct opr__pod {
     bool is_gone;                  /* loop: the API no longer has it */
     bool is_busy, is_dirty;        /* loop */
     bool must_repeat_status;       /* loop: the server's status is not ours */
+    bool must_check;               /* loop: look whether the machine still has what it was given */
     struct opr_timer *timer;       /* loop */
     struct opr__probe_set *probes; /* loop */
 
     struct opr_obj *work;    /* ref: obj of this sync, or written where that is newer */
     struct opr_obj *written; /* ref: the server's answer to our last status; NULL: none */
-    bool work_gone, work_repeat, is_online; /* is_online: the API was reached once */
-    bool is_loaded;                         /* state read from disk */
-    bool is_forgotten;                      /* nothing is left of it: free it */
+    bool work_gone, work_repeat, work_check, is_online; /* is_online: the API was reached once */
+    bool is_loaded;                                     /* state read from disk */
+    bool is_forgotten;                                  /* nothing is left of it: free it */
     bool has_network, has_volumes;
     bool has_given_back; /* its address may be another Pod's by now */
     bool is_ending;      /* containers are told to stop for good */
@@ -186,12 +195,28 @@ void opr__pods_free(struct opr_agent *a); /* nothing runs any more */
 void opr__pod_poke(struct opr__pod *p);
 struct opr__pod *opr__pod_find(struct opr_agent *a, const char *uid);
 
+/* sweep.c. Loop, before the first Pod runs: ends what belongs to no Pod of a->pods. */
+void opr__sweep(struct opr_agent *a);
+
 /* pod.c. Worker. */
 void opr__pod_sync(struct opr__pod *p);
 void opr__pod_wake(struct opr__pod *p, uint64_t at_ns); /* the sync is to run again then */
 
+/* pod_end.c. Worker. */
+bool opr__pod_any_runs(const struct opr__pod *p);
+/* Tells all containers to stop for good, and goes on with it. */
+void opr__pod_end_containers(struct opr__pod *p);
+/* Gives back all that the Pod had of the machine; its containers are over. */
+void opr__pod_release(struct opr__pod *p);
+/* The deletion of the Pod, up to that of its object and its folder. */
+void opr__pod_end(struct opr__pod *p, struct opr_caller *k);
+
 /* pod_load.c. Worker. */
 void opr__pod_load(struct opr__pod *p);
+/* Makes the folder again where somebody has removed it. */
+void opr__pod_check_folder(struct opr__pod *p);
+/* Keeps the Pod as the API has it now, status too, for the next agent. */
+void opr__pod_note(struct opr__pod *p, const struct opr_obj *obj);
 void opr__pod_free(struct opr__pod *p); /* loop */
 /* "<pod dir>/containers/NAME/ATTEMPT"; owned. */
 char *opr__run_dir(const struct opr__pod *p, const struct opr__container *c, uint32_t attempt);
@@ -205,6 +230,11 @@ void opr__container_start(struct opr__pod *p, struct opr__container *c, struct o
 void opr__container_wait(struct opr__container *c, const char *reason, const char *fmt, ...)
     OPR_PRINTF(3, 4);
 
+/* oom.c. Worker. A run begins (its folder is there); it is over; it is another agent's. */
+void opr__oom_begin(struct opr__pod *p, struct opr__container *c);
+void opr__oom_look(const struct opr__pod *p, struct opr__container *c);
+void opr__oom_recall(const struct opr__pod *p, struct opr__container *c);
+
 /* stop.c. Worker. Goes on with a stop: preStop, SIGTERM, SIGKILL. by_ns is the end of the grace. */
 void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t by_ns);
 
@@ -215,7 +245,7 @@ OPR_NODISCARD opr_status opr__env_make(struct opr__pod *p, const struct opr__con
                                        struct opr_arena *arena, char ***ret_env,
                                        struct opr_error *reterr);
 
-/* volumes.c. Worker. */
+/* volumes.c. Worker. All of them, the failure is the first one's. */
 OPR_NODISCARD opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k,
                                            struct opr_error *reterr);
 /* volume_mounts.c. Mounts of one container into ret_mounts (owned items of the arena). */
@@ -245,6 +275,7 @@ bool opr__status_send(struct opr__pod *p, struct opr_caller *k);
 /* events.c. Worker. */
 void opr__event_add(struct opr__pod *p, const char *container, const char *type, const char *reason,
                     const char *fmt, ...) OPR_PRINTF(5, 6);
+/* What does not reach the API stays for a later sync. */
 void opr__events_send(struct opr__pod *p, struct opr_caller *k);
 void opr__events_free(struct opr__pod *p);
 

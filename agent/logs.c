@@ -3,6 +3,8 @@
 #include "agent/shim/layout.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
+#include "core/net/channel.h"
+#include "core/net/websocket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +49,22 @@ static bool file_exists(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
+/* A message of the channel; the newline is not part of the record. */
+static void emit_frame(struct log_source *s, bool is_error, struct opr_str text,
+                       struct opr_buf *out)
+{
+    bool is_wanted = is_error ? s->options.has_error : s->options.has_output;
+    if (!is_wanted) {
+        return;
+    }
+    opr_ws_add_head(out, OPR_WS_BINARY, text.len + 1 + !s->is_line_open);
+    opr_buf_add_char(out, is_error ? OPR_CHANNEL_STDERR : OPR_CHANNEL_STDOUT);
+    opr_buf_add_str(out, text);
+    if (!s->is_line_open) {
+        opr_buf_add_char(out, '\n');
+    }
+}
+
 /* One record "TIME STREAM F|P TEXT" to the body. */
 static void emit(struct log_source *s, struct opr_str line, struct opr_buf *out)
 {
@@ -64,7 +82,9 @@ static void emit(struct log_source *s, struct opr_str line, struct opr_buf *out)
         }
     }
     s->is_line_open = opr_str_is(tag, "P");
-    if (!s->is_skipped) {
+    if (s->options.has_channels) {
+        emit_frame(s, opr_str_is(stream, "stderr"), rest, out);
+    } else if (!s->is_skipped) {
         opr_buf_add_str(out, rest);
         if (!s->is_line_open) {
             opr_buf_add_char(out, '\n');
@@ -109,7 +129,8 @@ static opr_status pull(struct opr_http_source *base, struct opr_buf *out, size_t
 {
     struct log_source *s = (struct log_source *)base;
     size_t begin = out->len;
-    bool is_over = !s->options.is_followed || file_exists(s->dir, SHIM_FILE_EXIT);
+    bool is_over = !s->options.is_followed || file_exists(s->dir, SHIM_FILE_EXIT) ||
+                   !file_exists(s->dir, "."); /* it went with its Pod */
     while (out->len - begin < max) {
         opr_buf_reserve(&s->pending, CHUNK_BYTES);
         ssize_t n = read(s->fd, s->pending.data + s->pending.len, CHUNK_BYTES);

@@ -7,6 +7,8 @@
 
 struct opr__log_options {
     bool is_followed, has_times;
+    bool has_channels; /* frames of exec's kind (core/net/channel.h), of these streams: */
+    bool has_output, has_error;
     int64_t tail_lines;  /* -1: all */
     int64_t limit_bytes; /* -1: none */
     char since[40];      /* RFC 3339 with nine digits; "" : from the beginning */

@@ -14,6 +14,11 @@ void opr__net_free(struct opr_agent *a);
 /* Gives the Pod its namespace and address (p->ip); one that it has already is taken over. */
 OPR_NODISCARD opr_status opr__net_pod_add(struct opr__pod *p, struct opr_error *reterr);
 void opr__net_pod_remove(struct opr__pod *p);
+/* False: its namespace or its link was removed by somebody; opr__net_pod_add() makes it good. */
+bool opr__net_pod_is_whole(const struct opr__pod *p);
+/* Makes good what somebody removed of the node's own network. */
+void opr__net_check(struct opr_agent *a);
+void opr__net_release_namespace(const char *path);
 
 /* Any thread. What Pods on the host's network are reached by, and a Service's endpoints may be: the
  * first address of the machine that is not the loopback's; without one 127.0.0.1. */

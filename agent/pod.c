@@ -36,7 +36,7 @@ static bool is_over(const struct opr__run *run)
 static bool must_restart(const struct opr__pod *p, const struct opr__container *c)
 {
     const char *policy = opr_json_str(p->work, "/spec/restartPolicy", "Always");
-    if (c->is_sidecar) {
+    if (c->is_sidecar || c->is_outdated) {
         return true;
     }
     if (strcmp(policy, "Never") == 0 || (c->is_init && c->run.exit_code == 0)) {
@@ -46,19 +46,22 @@ static bool must_restart(const struct opr__pod *p, const struct opr__container *
 }
 
 /* When a run that is over may be followed by the next one. */
-static uint64_t restart_at(struct opr__pod *p, struct opr__container *c)
+static uint64_t restart_at(struct opr__pod *p, struct opr__container *c, uint64_t now)
 {
     if (c->start_at_ns) {
         return c->start_at_ns;
     }
     c->backoff_ms = opr__backoff_after_run(c->backoff_ms, c->run.finished_ms - c->run.started_ms);
+    c->backoff_ms = c->is_outdated ? 0 : c->backoff_ms; /* another image has no failures yet */
     int64_t since = opr_clock_wall_ms(p->agent->clock) - c->run.finished_ms;
     uint64_t left = since >= 0 && since < c->backoff_ms ? c->backoff_ms - (uint64_t)since : 0;
-    c->start_at_ns = opr__now_ns(p->agent) + left * MS_NS;
+    c->start_at_ns = now + left * MS_NS;
     if (left > 0) {
+        char wait[OPR__BACKOFF_TEXT_MAX];
+        opr__backoff_format(c->backoff_ms, wait);
         opr__container_wait(c, "CrashLoopBackOff",
-                            "back-off %us restarting failed container=%s pod=%s_%s(%s)",
-                            c->backoff_ms / 1000, c->name, p->name, p->ns, p->uid);
+                            "back-off %s restarting failed container=%s pod=%s_%s(%s)", wait,
+                            c->name, p->name, p->ns, p->uid);
         opr__event_add(p, c->name, "Warning", "BackOff",
                        "Back-off restarting failed container %s in pod %s_%s(%s)", c->name, p->name,
                        p->ns, p->uid);
@@ -69,8 +72,10 @@ static uint64_t restart_at(struct opr__pod *p, struct opr__container *c)
 static void start(struct opr__pod *p, struct opr__container *c, struct opr_caller *k)
 {
     bool is_again = is_over(&c->run);
+    uint32_t before = c->attempt;
     opr__container_start(p, c, k);
-    if (c->run.phase == OPR__RUN_NONE || c->reason[0]) {
+    bool was_made = is_again ? c->attempt != before : c->run.phase != OPR__RUN_NONE;
+    if (!was_made) {
         c->start_at_ns = after_ms(p, RETRY_MS);
         opr__pod_wake(p, c->start_at_ns);
         return;
@@ -79,6 +84,12 @@ static void start(struct opr__pod *p, struct opr__container *c, struct opr_calle
     if (is_again) {
         p->agent->restarts++;
         c->backoff_ms = opr__backoff_next(c->backoff_ms);
+    }
+    bool could_not = c->run.phase == OPR__RUN_EXITED && c->run.error[0];
+    if (could_not && !must_restart(p, c)) {
+        c->reason[0] = 0; /* it waits for nothing */
+    } else if (could_not && c->backoff_ms == 0) {
+        c->start_at_ns = after_ms(p, RETRY_MS); /* a program that can not be run: not at once */
     }
     if (c->run.phase != OPR__RUN_RUNNING || c->is_starting) {
         opr__pod_wake(p, opr__now_ns(p->agent));
@@ -102,6 +113,25 @@ static void drive_post_start(struct opr__pod *p, struct opr__container *c)
     opr__hook_end(c);
 }
 
+/* A Pod's image is what may be changed of a container that runs. */
+static bool is_outdated(const struct opr__container *c)
+{
+    const char *wanted = opr_json_str(c->spec, "/image", "");
+    return c->image[0] && strlen(wanted) < sizeof c->image && strcmp(c->image, wanted) != 0;
+}
+
+/* Of a container that is ended to be run again: a probe may bring a grace of its own. */
+static int64_t restart_grace_ms(const struct opr__pod *p, const struct opr__container *c)
+{
+    int64_t grace = opr_json_int(p->work, "/spec/terminationGracePeriodSeconds", 30);
+    if (c->health.attempt == c->attempt && c->health.is_failed) {
+        const char *ptr = c->health.has_started ? "/livenessProbe/terminationGracePeriodSeconds"
+                                                : "/startupProbe/terminationGracePeriodSeconds";
+        grace = opr_json_int(c->spec, ptr, grace);
+    }
+    return grace < 0 ? 0 : grace * 1000;
+}
+
 /* Brings one container to running. True: it runs, or has ended as it should. */
 static bool drive(struct opr__pod *p, struct opr__container *c, struct opr_caller *k)
 {
@@ -115,9 +145,14 @@ static bool drive(struct opr__pod *p, struct opr__container *c, struct opr_calle
                            "Container %s failed %s, will be restarted", c->name, c->health.why);
             c->term_at_ns = now;
         }
+        if (!c->term_at_ns && is_outdated(c)) {
+            c->is_outdated = true;
+            opr__event_add(p, c->name, "Normal", "Killing",
+                           "Container %s definition changed, will be restarted", c->name);
+            c->term_at_ns = now;
+        }
         if (c->term_at_ns) {
-            int64_t grace = opr_json_int(p->work, "/spec/terminationGracePeriodSeconds", 30);
-            opr__container_stop(p, c, c->term_at_ns + (uint64_t)grace * 1000 * MS_NS);
+            opr__container_stop(p, c, c->term_at_ns + (uint64_t)restart_grace_ms(p, c) * MS_NS);
         }
         return true;
     }
@@ -126,7 +161,7 @@ static bool drive(struct opr__pod *p, struct opr__container *c, struct opr_calle
         c->reason[0] = 0;
         return c->run.exit_code == 0 || !c->is_init;
     }
-    uint64_t at = is_first ? c->start_at_ns : restart_at(p, c);
+    uint64_t at = is_first ? c->start_at_ns : restart_at(p, c, now);
     if (at > now) {
         opr__pod_wake(p, at);
         return false;
@@ -182,6 +217,12 @@ static bool prepare(struct opr__pod *p, struct opr_caller *k)
         return false;
     }
     const char *what = NULL;
+    if (p->has_network && p->work_check && !opr__net_pod_is_whole(p)) {
+        opr_log(OPR_LOG_WARN, "agent", "a pod's network is gone, making it again", "pod=%s/%s",
+                p->ns, p->name);
+        p->agent->differences++;
+        p->has_network = false;
+    }
     if (!p->has_network) {
         if (opr__net_pod_add(p, &err) == OPR_OK) {
             p->has_network = true;
@@ -213,8 +254,6 @@ static bool prepare(struct opr__pod *p, struct opr_caller *k)
     }
     return false;
 }
-
-static void end_containers(struct opr__pod *p);
 
 /* spec.activeDeadlineSeconds, counted from the Pod's start. */
 static bool is_past_deadline(struct opr__pod *p)
@@ -248,10 +287,22 @@ static bool is_ended_by_node(struct opr__pod *p)
     return p->end_reason != NULL;
 }
 
+/* All that the Pod is for is over and not to be run again: what served it may end. */
+static bool is_work_done(const struct opr__pod *p)
+{
+    for (size_t i = 0; i < p->containers.count; i++) {
+        const struct opr__container *c = p->containers.items[i];
+        if (!c->is_init && (!is_over(&c->run) || must_restart(p, c))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void run_pod(struct opr__pod *p, struct opr_caller *k)
 {
-    if (is_ended_by_node(p)) {
-        end_containers(p);
+    if (is_ended_by_node(p) || is_work_done(p)) {
+        opr__pod_end_containers(p);
         return;
     }
     p->is_initialized = p->is_initialized || has_main_run(p);
@@ -267,117 +318,6 @@ static void run_pod(struct opr__pod *p, struct opr_caller *k)
         if (!c->is_init) {
             (void)drive(p, c, k);
         }
-    }
-}
-
-static bool any_runs(const struct opr__pod *p)
-{
-    for (size_t i = 0; i < p->containers.count; i++) {
-        const struct opr__container *c = p->containers.items[i];
-        if (c->run.phase == OPR__RUN_RUNNING) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool any_main_runs(const struct opr__pod *p)
-{
-    for (size_t i = 0; i < p->containers.count; i++) {
-        const struct opr__container *c = p->containers.items[i];
-        if (!c->is_init && c->run.phase == OPR__RUN_RUNNING) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void end_containers(struct opr__pod *p)
-{
-    if (!p->is_ending) {
-        p->is_ending = true;
-        int64_t grace =
-            opr_json_int(p->work, "/metadata/deletionGracePeriodSeconds",
-                         opr_json_int(p->work, "/spec/terminationGracePeriodSeconds", 30));
-        p->end_by_ns = after_ms(p, (uint64_t)(grace < 0 ? 0 : grace) * 1000);
-    }
-    /* A shorter grace may follow (kubectl delete --force after kubectl delete). */
-    int64_t now_grace = opr_json_int(p->work, "/metadata/deletionGracePeriodSeconds", -1);
-    if (now_grace >= 0 && after_ms(p, (uint64_t)now_grace * 1000) < p->end_by_ns) {
-        p->end_by_ns = after_ms(p, (uint64_t)now_grace * 1000);
-    }
-    bool mains_run = any_main_runs(p) && opr__now_ns(p->agent) < p->end_by_ns;
-    for (size_t i = 0; i < p->containers.count; i++) {
-        struct opr__container *c = p->containers.items[i];
-        if (c->is_sidecar && mains_run) {
-            continue; /* what serves the others ends after them */
-        }
-        if (c->run.phase == OPR__RUN_RUNNING) {
-            if (!c->term_at_ns) {
-                opr__event_add(p, c->name, "Normal", "Killing", "Stopping container %s", c->name);
-                c->term_at_ns = opr__now_ns(p->agent);
-            }
-            opr__container_stop(p, c, p->end_by_ns);
-        } else if (is_over(&c->run)) {
-            c->reason[0] = 0; /* it waits for nothing any more */
-        }
-    }
-}
-
-/* Gives back all that the Pod had; containers are over. */
-static void release(struct opr__pod *p)
-{
-    for (size_t i = 0; i < p->containers.count; i++) {
-        opr__metrics_remove(p->agent->metrics, p, p->containers.items[i]);
-    }
-    (void)opr__cgroup_kill(&p->agent->cgroups, p->uid);
-    opr__net_pod_remove(p);
-    opr__cgroup_remove(&p->agent->cgroups, p->uid);
-}
-
-static bool delete_object(struct opr__pod *p, struct opr_caller *k)
-{
-    struct opr_error err = {0};
-    struct opr_arena *arena = opr_arena_new();
-    char *path = opr_resource_path(arena, p->agent->pod_resource, p->ns, p->name, NULL);
-    char *body = opr_arena_printf(arena,
-                                  "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
-                                  "\"gracePeriodSeconds\":0,\"preconditions\":{\"uid\":\"%s\"}}",
-                                  p->uid);
-    opr_status st = opr_call(k, "DELETE", path, "application/json", opr_str_of(body), NULL, &err);
-    opr_arena_free(arena);
-    if (st != OPR_OK && st != OPR_E_NOT_FOUND && st != OPR_E_CONFLICT) {
-        opr_log(OPR_LOG_WARN, "agent", "can not delete a pod", "pod=%s/%s error=\"%s\"", p->ns,
-                p->name, err.message);
-        return false;
-    }
-    return true;
-}
-
-static void end_pod(struct opr__pod *p, struct opr_caller *k)
-{
-    end_containers(p);
-    if (any_runs(p)) {
-        return;
-    }
-    release(p);
-    if (!p->work_gone) {
-        if (!p->is_online) { /* the API has to hear of it */
-            opr__pod_wake(p, after_ms(p, RETRY_MS));
-            return;
-        }
-        bool is_told = opr__status_send(p, k); /* how it ended is known before it goes */
-        opr__events_send(p, k);
-        /* With a finalizer it stays; its end comes by watch. */
-        if (!is_told || !delete_object(p, k)) {
-            opr__pod_wake(p, after_ms(p, RETRY_MS));
-            return;
-        }
-    }
-    if (p->work_gone || opr_json_len(opr_json_at(p->work, "/metadata/finalizers")) == 0) {
-        opr__scratch_release(p->dir);
-        opr__tree_remove(p->dir);
-        p->is_forgotten = true;
     }
 }
 
@@ -407,6 +347,8 @@ void opr__pod_sync(struct opr__pod *p)
     use_newest(p);
     if (!p->is_loaded) {
         opr__pod_load(p);
+    } else if (p->work_check) {
+        opr__pod_check_folder(p);
     }
     for (size_t i = 0; i < p->containers.count; i++) {
         opr__container_look(p, p->containers.items[i]);
@@ -414,11 +356,11 @@ void opr__pod_sync(struct opr__pod *p)
     struct opr_caller *k = opr__caller_take(a);
     bool is_ending = p->work_gone || opr_meta_is_deleting(p->work);
     if (is_ending) {
-        end_pod(p, k);
+        opr__pod_end(p, k);
     } else if (is_final(p)) {
-        end_containers(p);
-        if (!any_runs(p)) {
-            release(p);
+        opr__pod_end_containers(p);
+        if (!opr__pod_any_runs(p)) {
+            opr__pod_release(p);
         }
     } else {
         run_pod(p, k);

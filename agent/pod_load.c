@@ -2,6 +2,7 @@
 #include "agent/internal.h"
 
 #include "agent/backoff.h"
+#include "agent/files.h"
 #include "agent/hook.h"
 #include "agent/image_use.h"
 #include "core/base/alloc.h"
@@ -71,6 +72,7 @@ static void load_container(struct opr__pod *p, const struct opr_obj *spec, bool 
         c->backoff_ms = opr__backoff_next(0);
     }
     opr__image_recall(p, c);
+    opr__oom_recall(p, c);
     if (c->run.phase == OPR__RUN_RUNNING) {
         opr_log(OPR_LOG_INFO, "agent", "adopted a container", "pod=%s/%s container=%s pid=%d",
                 p->ns, p->name, c->name, (int)c->run.pid);
@@ -115,6 +117,51 @@ static void save_object(struct opr__pod *p)
     opr_buf_fini(&text);
 }
 
+void opr__pod_check_folder(struct opr__pod *p)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/pod.json", p->dir);
+    if (opr_fs_exists(path)) {
+        return;
+    }
+    opr_log(OPR_LOG_WARN, "agent", "a pod's folder is gone, making it again", "pod=%s/%s", p->ns,
+            p->name);
+    p->agent->differences++;
+    save_object(p);
+    p->has_network = p->has_volumes = false; /* to be noted, and to be filled, anew */
+}
+
+/* Not synced to the disk: it is for an agent that was killed, and a power cut ends the containers.
+ */
+void opr__pod_note(struct opr__pod *p, const struct opr_obj *obj)
+{
+    char path[PATH_MAX], temporary[PATH_MAX];
+    struct opr_buf text = {0};
+    struct opr_error err = {0};
+    snprintf(path, sizeof path, "%s/pod.json", p->dir);
+    snprintf(temporary, sizeof temporary, "%s/pod.json.new", p->dir);
+    opr_json_write(&text, opr_json_root(obj));
+    if (opr__file_put(temporary, opr_buf_str(&text), 0600, &err) != OPR_OK ||
+        rename(temporary, path) != 0) {
+        opr_log(OPR_LOG_DEBUG, "agent", "can not note a pod", "pod=%s/%s error=\"%s\"", p->ns,
+                p->name, err.message);
+    }
+    opr_buf_fini(&text);
+}
+
+/* A Pod that the node was ending when the agent before was killed. */
+static void load_end(struct opr__pod *p)
+{
+    static const char *const reasons[] = {"DeadlineExceeded", "Evicted"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (strcmp(opr_json_str(p->work, "/status/reason", ""), reasons[i]) == 0) {
+            p->end_reason = reasons[i];
+            snprintf(p->end_message, sizeof p->end_message, "%s",
+                     opr_json_str(p->work, "/status/message", ""));
+        }
+    }
+}
+
 void opr__pod_load(struct opr__pod *p)
 {
     p->is_loaded = true;
@@ -124,6 +171,7 @@ void opr__pod_load(struct opr__pod *p)
                         ? started
                         : opr_clock_wall_ms(p->agent->clock);
     load_ip(p);
+    load_end(p);
     load_list(p, "/spec/initContainers", true);
     load_list(p, "/spec/containers", false);
     save_object(p);

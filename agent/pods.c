@@ -1,6 +1,7 @@
 /* The Pods of this node on the loop: who learns of what, and when a Pod's work runs. */
 #include "agent/files.h"
 #include "agent/internal.h"
+#include "agent/net.h"
 #include "agent/scratch.h"
 
 #include "core/base/alloc.h"
@@ -148,6 +149,8 @@ void opr__pod_poke(struct opr__pod *p)
     p->is_online = p->agent->is_registered;
     p->work_repeat = p->must_repeat_status;
     p->must_repeat_status = false;
+    p->work_check = p->must_check;
+    p->must_check = false;
     opr_executor_run(p->agent->workers, work, p);
 }
 
@@ -197,8 +200,9 @@ void opr__pods_adopt(struct opr_agent *a)
             opr_json_parse(opr_buf_str(&text), &obj, NULL) == OPR_OK &&
             strcmp(opr_meta_uid(obj), e->d_name) == 0 && !opr__pod_find(a, e->d_name)) {
             opr__pod_poke(pod_new(a, obj));
-        } else if (e->d_name[0] != '.' && !opr_fs_exists(path)) {
-            remove_orphan(folder, e->d_name); /* cut off before it was noted: nothing ran */
+        } else if (e->d_name[0] != '.' && !opr__pod_find(a, e->d_name)) {
+            /* cut off before it was noted, or not readable any more: opr__sweep() ends what runs */
+            remove_orphan(folder, e->d_name);
         }
         opr_json_unref(obj);
         opr_buf_fini(&text);
@@ -207,6 +211,7 @@ void opr__pods_adopt(struct opr_agent *a)
         closedir(d);
     }
     opr_free(folder);
+    opr__sweep(a);
     if (a->pod_count > 0) {
         opr_log(OPR_LOG_INFO, "agent", "took over pods", "count=%u", a->pod_count);
     }
@@ -242,34 +247,52 @@ static void differs(struct opr_agent *a, const struct opr__pod *p, const char *w
             p->ns, p->name, p->uid, what);
 }
 
-/* The phase that the API has against ours. */
-static bool status_differs(const struct opr__pod *p)
+static bool condition_differs(const struct opr_obj *api, struct json_object *ours)
 {
-    if (!p->sent) {
-        return false;
-    }
-    return strcmp(opr_json_str(p->obj, "/status/phase", ""), opr_doc_str(p->sent, "/phase", "")) !=
-               0 ||
-           opr_json_len(opr_json_at(p->obj, "/status/containerStatuses")) !=
-               json_object_array_length(opr_doc_at(p->sent, "/containerStatuses"));
-}
-
-/* A run that we take for running, but that is over. */
-static bool run_differs(const struct opr__pod *p)
-{
-    for (size_t i = 0; i < p->containers.count; i++) {
-        const struct opr__container *c = p->containers.items[i];
-        if (c->run.phase == OPR__RUN_RUNNING) {
-            char *dir = opr__run_dir(p, c, c->attempt);
-            struct opr__run run;
-            p->agent->runtime->look(p->agent->runtime, dir, &run);
-            opr_free(dir);
-            if (run.phase != OPR__RUN_RUNNING) {
-                return true;
-            }
+    for (const struct opr_obj *c = opr_json_first(api); c; c = opr_json_next(c)) {
+        if (strcmp(opr_json_str(c, "/type", ""), opr_doc_str(ours, "/type", "")) == 0) {
+            return strcmp(opr_json_str(c, "/status", ""), opr_doc_str(ours, "/status", "")) != 0;
         }
     }
-    return false;
+    return true;
+}
+
+static bool containers_differ(const struct opr_obj *api, struct json_object *ours)
+{
+    size_t i = 0, count = ours ? json_object_array_length(ours) : 0;
+    const struct opr_obj *c = opr_json_first(api);
+    for (; c && i < count; c = opr_json_next(c), i++) {
+        struct json_object *o = json_object_array_get_idx(ours, i);
+        if (strcmp(opr_json_str(c, "/name", ""), opr_doc_str(o, "/name", "")) != 0 ||
+            opr_json_bool(c, "/ready", false) != opr_doc_bool(o, "/ready", false) ||
+            opr_json_int(c, "/restartCount", -1) != opr_doc_int(o, "/restartCount", 0)) {
+            return true;
+        }
+    }
+    return c || i < count;
+}
+
+/* What the API has against what we sent; not while it lags behind our own write, and not where its
+ * phase is final, by whomever. */
+static bool status_differs(const struct opr__pod *p)
+{
+    const char *phase = opr_json_str(p->obj, "/status/phase", "");
+    if (!p->sent || strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0 ||
+        (p->written && opr_meta_rv(p->written) > opr_meta_rv(p->obj))) {
+        return false;
+    }
+    struct json_object *list = opr_doc_at(p->sent, "/conditions");
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        if (condition_differs(opr_json_at(p->obj, "/status/conditions"),
+                              json_object_array_get_idx(list, i))) {
+            return true;
+        }
+    }
+    return strcmp(phase, opr_doc_str(p->sent, "/phase", "")) != 0 ||
+           strcmp(opr_json_str(p->obj, "/status/podIP", ""), opr_doc_str(p->sent, "/podIP", "")) !=
+               0 ||
+           containers_differ(opr_json_at(p->obj, "/status/containerStatuses"),
+                             opr_doc_at(p->sent, "/containerStatuses"));
 }
 
 static void compare_one(struct opr_agent *a, struct opr__pod *p)
@@ -283,15 +306,18 @@ static void compare_one(struct opr_agent *a, struct opr__pod *p)
         opr_json_unref(p->obj); /* adopted from the folder: an older picture */
         p->obj = opr_json_ref(api);
     }
-    if (!p->is_busy && run_differs(p)) {
-        differs(a, p, "a container ended unnoticed");
-    }
     if (!p->is_busy && is_there && status_differs(p)) {
         differs(a, p, "the API has another status");
         p->must_repeat_status = true;
     }
     opr_json_unref(api);
+    p->must_check = true;
     opr__pod_poke(p);
+}
+
+static void check_network(void *arg)
+{
+    opr__net_check(arg);
 }
 
 /* Level against level: what the API lists, what we have noted, what really runs. */
@@ -299,6 +325,9 @@ void opr__pods_compare(struct opr_agent *a)
 {
     if (!a->is_adopted) {
         return;
+    }
+    if (a->net) {
+        opr_executor_run(a->workers, check_network, a);
     }
     size_t it = 0;
     void *value;

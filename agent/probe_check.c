@@ -25,7 +25,7 @@ struct opr__check {
     opr__check_fn done;
     void *arg;
     struct opr_timer *timer;
-    struct opr_io *io;
+    struct opr_io *io, *out_io;
     int fd;     /* socket, or the pidfd of the program; -1: none */
     int out_fd; /* of the program */
     pid_t pid;
@@ -43,7 +43,8 @@ struct opr__check {
 static void close_fds(struct opr__check *c)
 {
     opr_io_free(c->io);
-    c->io = NULL;
+    opr_io_free(c->out_io);
+    c->io = c->out_io = NULL;
     if (c->fd >= 0) {
         close(c->fd);
     }
@@ -295,17 +296,32 @@ static void start_http(struct opr__check *c, const struct opr__check_target *t,
 
 /* -- exec -- */
 
-static void on_program(void *arg, int events)
+/* What is beyond the first part is read too: a full pipe would hold the program up. */
+static void on_output(void *arg, int events)
 {
     (void)events;
+    struct opr__check *c = arg;
+    char rest[4096];
+    size_t room = sizeof c->answer - 1 - c->answer_len;
+    ssize_t n = room ? read(c->out_fd, c->answer + c->answer_len, room)
+                     : read(c->out_fd, rest, sizeof rest);
+    if (n > 0) {
+        c->answer_len += room ? (size_t)n : 0;
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        opr_io_set(c->out_io, 0);
+    }
+}
+
+static void on_program(void *arg, int events)
+{
     struct opr__check *c = arg;
     int status = 0;
     if (waitpid(c->pid, &status, WNOHANG) != c->pid) {
         return;
     }
     c->pid = 0;
-    ssize_t n = read(c->out_fd, c->answer, sizeof c->answer - 1);
-    c->answer[n > 0 ? n : 0] = 0;
+    on_output(c, events);
+    c->answer[c->answer_len] = 0;
     bool is_ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     finish(c, is_ok, "%.200s", c->answer);
 }
@@ -320,10 +336,12 @@ static void start_exec(struct opr__check *c, const struct opr__check_target *t,
         opr_vec_push(&args, (char *)(uintptr_t)opr_json_str(v, "", ""));
     }
     opr_vec_push(&args, NULL);
-    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
+    if (pipe2(fds, O_CLOEXEC) == 0) {
+        (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
         struct opr__runtime *rt = c->agent->runtime;
         c->out_fd = fds[0];
-        c->pid = rt->exec(rt, t->run_dir, (char *const *)args.items, fds[1]);
+        const struct opr__exec_io io = {-1, fds[1], fds[1], false, false};
+        c->pid = rt->exec(rt, t->run_dir, (char *const *)args.items, &io);
         close(fds[1]);
         c->fd = c->pid > 0 ? (int)syscall(SYS_pidfd_open, c->pid, 0) : -1;
     }
@@ -332,6 +350,7 @@ static void start_exec(struct opr__check *c, const struct opr__check_target *t,
         finish(c, false, "the program can not be started");
     } else {
         c->io = opr_io_new(c->agent->loop, c->fd, OPR_IO_READ, on_program, c);
+        c->out_io = opr_io_new(c->agent->loop, c->out_fd, OPR_IO_READ, on_output, c);
     }
 }
 

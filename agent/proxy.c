@@ -9,7 +9,6 @@
 #include "core/base/log.h"
 #include "core/base/str.h"
 
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,23 +29,6 @@ struct opr__proxy {
     bool has_udp;                       /* worker; a Service has had a UDP port */
     uint64_t hostports_hash;            /* worker; the same of the node's own table */
 };
-
-opr_status opr__nft_run(const char *text, struct opr_error *reterr)
-{
-    struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-    if (!nft) {
-        return opr_error_set(reterr, OPR_E_UNSUPPORTED, "nftables can not be used");
-    }
-    (void)nft_ctx_buffer_error(nft);
-    (void)nft_ctx_buffer_output(nft);
-    opr_status st = OPR_OK;
-    if (nft_run_cmd_from_buffer(nft, text) != 0) {
-        struct opr_str why = opr_str_trim(opr_str_of(nft_ctx_get_error_buffer(nft)));
-        st = opr_error_set(reterr, OPR_E_IO, "nftables: %.*s", OPR_STR_ARG(why));
-    }
-    nft_ctx_free(nft);
-    return st;
-}
 
 /* All Services and EndpointSlices, in the arena. */
 struct view {
@@ -76,7 +58,8 @@ static bool take_view(struct opr__proxy *p, struct opr_arena *arena, struct view
     return true;
 }
 
-static void make_text(struct opr__proxy *p, struct opr_buf *text)
+/* kernel_text: of the table that is to be replaced; NULL: nobody's choice is kept. */
+static void make_text(struct opr__proxy *p, const char *kernel_text, struct opr_buf *text)
 {
     struct opr_agent *a = p->agent;
     struct opr_arena *arena = opr_arena_new();
@@ -84,7 +67,8 @@ static void make_text(struct opr__proxy *p, struct opr_buf *text)
     if (take_view(p, arena, &v)) {
         uint32_t unused;
         struct opr__proxy_ranges ranges = {.service_cidr = a->config.service_cidr,
-                                           .cluster_cidr = a->config.cluster_cidr};
+                                           .cluster_cidr = a->config.cluster_cidr,
+                                           .kernel_text = kernel_text};
         if (a->config.pod_cidr) {
             (void)opr__cidr_parse(a->config.pod_cidr, &unused, &ranges.node_prefix);
         }
@@ -141,6 +125,12 @@ static void check_table(struct opr__proxy *p)
         p->agent->differences++;
         p->written_hash = 0;
     }
+    if (p->hostports_hash && p->must_check) {
+        opr__hostports_table_name(p->agent->config.pod_cidr, table, sizeof table);
+        snprintf(command, sizeof command, "list table ip %s", table);
+        /* 1: there was a table, and it is to be written */
+        p->hostports_hash = opr__nft_run(command, NULL) == OPR_OK ? p->hostports_hash : 1;
+    }
     p->must_check = false;
 }
 
@@ -158,15 +148,38 @@ static void end_stale_flows(struct opr__proxy *p)
     opr_arena_free(arena);
 }
 
+/* Writes the table; the clients of Services with sessionAffinity keep their endpoints. */
+static opr_status replace_table(struct opr__proxy *p, const char *text, struct opr_error *reterr)
+{
+    if (!strstr(text, "flags dynamic")) {
+        return opr__nft_run(text, reterr);
+    }
+    char table[64], command[128];
+    struct opr_buf kernel = {0}, full = {0};
+    opr__proxy_table_name(p->agent->config.service_cidr, table, sizeof table);
+    snprintf(command, sizeof command, "list table ip %s", table);
+    opr_status st = opr__nft_read(command, &kernel, NULL);
+    if (st == OPR_OK) {
+        make_text(p, kernel.data, &full);
+        st = opr__nft_run(full.data, NULL);
+    }
+    if (st != OPR_OK) { /* there was none, or the kernel does not take its own words back */
+        st = opr__nft_run(text, reterr);
+    }
+    opr_buf_fini(&kernel);
+    opr_buf_fini(&full);
+    return st;
+}
+
 static void write_table(struct opr__proxy *p)
 {
     check_table(p);
     struct opr_buf text = {0};
     struct opr_error err = {0};
-    make_text(p, &text);
+    make_text(p, NULL, &text);
     uint64_t hash = opr_str_hash(opr_buf_str(&text));
     if (text.len > 0 && hash != p->written_hash) {
-        opr_status st = opr__nft_run(text.data, &err);
+        opr_status st = replace_table(p, text.data, &err);
         if (st == OPR_OK) {
             p->written_hash = hash;
             p->has_failed = false;

@@ -13,29 +13,44 @@ struct udp_ports {
 };
 
 struct udp_port {
-    uint32_t address;
+    uint32_t address; /* 0: a NodePort, at any address of the machine */
     int port;
     struct opr_vec endpoints; /* of struct opr__endpoint */
 };
 
+/* A flow to a Service's address that is none of its endpoints', also where the Service is gone; of
+ * other flows those to a NodePort, which something rewrites. */
 static bool is_stale_flow(void *arg, const struct opr__flow *flow)
 {
     const struct udp_ports *all = arg;
-    if ((flow->service & all->mask) != all->range) {
+    bool is_service = (flow->service & all->mask) == all->range, is_known = is_service;
+    if (!is_service && flow->endpoint == flow->service) {
         return false;
     }
     for (size_t i = 0; i < all->services.count; i++) {
         const struct udp_port *u = all->services.items[i];
-        for (size_t k = 0;
-             u->address == flow->service && u->port == flow->service_port && k < u->endpoints.count;
-             k++) {
+        if (u->port != flow->service_port || u->address != (is_service ? flow->service : 0)) {
+            continue;
+        }
+        is_known = true;
+        for (size_t k = 0; k < u->endpoints.count; k++) {
             const struct opr__endpoint *e = u->endpoints.items[k];
             if (e->ip == flow->endpoint && e->port == flow->endpoint_port) {
                 return false;
             }
         }
     }
-    return true;
+    return is_known;
+}
+
+static void add_one(const struct opr_obj *service, const struct opr_obj *port, uint32_t address,
+                    int number, const struct opr_obj *const *slices, size_t n_slices,
+                    struct opr_arena *arena, struct udp_ports *all)
+{
+    struct udp_port *u = opr_arena_alloc(arena, sizeof *u);
+    *u = (struct udp_port){.address = address, .port = number};
+    opr__endpoints_find(slices, n_slices, service, port, arena, &u->endpoints);
+    opr_vec_push(&all->services, u);
 }
 
 static void add_ports(const struct opr_obj *service, const struct opr_obj *const *slices,
@@ -46,10 +61,12 @@ static void add_ports(const struct opr_obj *service, const struct opr_obj *const
         uint32_t address;
         if (strcmp(opr_json_str(p, "/protocol", "TCP"), "UDP") == 0 &&
             opr__ipv4_parse(opr_json_str(service, "/spec/clusterIP", ""), &address)) {
-            struct udp_port *u = opr_arena_alloc(arena, sizeof *u);
-            *u = (struct udp_port){.address = address, .port = (int)opr_json_int(p, "/port", 0)};
-            opr__endpoints_find(slices, n_slices, service, p, arena, &u->endpoints);
-            opr_vec_push(&all->services, u);
+            int node_port = (int)opr_json_int(p, "/nodePort", 0);
+            add_one(service, p, address, (int)opr_json_int(p, "/port", 0), slices, n_slices, arena,
+                    all);
+            if (node_port > 0) {
+                add_one(service, p, 0, node_port, slices, n_slices, arena, all);
+            }
         }
     }
 }

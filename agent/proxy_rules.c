@@ -4,6 +4,10 @@
  *     nat postrouting: a Pod that reaches itself through its Service, and the host's loopback, get
  *         an address that the answer finds back to
  *     filter forward and output: what is for a Service and has found no endpoint is refused
+ *
+ * sessionAffinity ClientIP: each endpoint of the port has a set of the clients that it serves,
+ * where each stays for timeoutSeconds after its last new connection. The table is written whole, so
+ * that the clients in it go over from the table before.
  */
 #include "agent/proxy_rules.h"
 
@@ -16,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { STICK_S = 10800 }; /* as the API server's default */
+
 struct rules {
     const struct opr__proxy_ranges *ranges;
     uint32_t cluster;   /* address of the cluster's range */
@@ -23,7 +29,7 @@ struct rules {
     const struct opr_obj *const *slices;
     size_t n_slices;
     struct opr_arena *arena;
-    struct opr_vec chains, map, node_map, hairpin, refused; /* of char * in the arena: lines */
+    struct opr_vec chains, sets, map, node_map, hairpin, refused; /* of char * in the arena */
 };
 
 void opr__proxy_table_name(const char *service_cidr, char *ret_name, size_t size)
@@ -44,31 +50,82 @@ static int compare_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* first: rules before the choice. sessionAffinity ClientIP: the same client hashes to the same
- * endpoint. */
-static void add_chain(struct rules *r, const char *name, const char *l4, bool is_sticky,
+/* A port of a Service. */
+struct service_port {
+    const char *l4, *name; /* "svc-10.99.0.7-tcp-80" */
+    int64_t stick_s;       /* how long a client stays at its endpoint; 0: it does not */
+};
+
+static bool has_text(const struct opr_vec *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void push_once(struct opr_vec *list, char *text)
+{
+    if (!has_text(list, text)) {
+        opr_vec_push(list, text);
+    }
+}
+
+/* The set of an endpoint's clients and the chain that leads to it; returns the name of both. */
+static char *add_sticky_endpoint(struct rules *r, const struct service_port *sp,
+                                 const struct opr__endpoint *e)
+{
+    char *name = opr_arena_printf(r->arena, "%s-to-%s-%d", sp->name, e->address, e->port);
+    struct opr_str clients = opr__nft_elements(r->ranges->kernel_text, name);
+    push_once(&r->sets,
+              opr_arena_printf(r->arena,
+                               "  set %s {\n    type ipv4_addr\n    size 65535\n"
+                               "    flags dynamic, timeout\n    timeout %llds\n%s%.*s%s  }\n",
+                               name, (long long)sp->stick_s, clients.len ? "    elements = { " : "",
+                               OPR_STR_ARG(clients), clients.len ? " }\n" : ""));
+    push_once(&r->chains, opr_arena_printf(r->arena,
+                                           "  chain %s {\n    update @%s { ip saddr }\n"
+                                           "    meta l4proto %s dnat ip to %s:%d\n  }\n",
+                                           name, name, sp->l4, e->address, e->port));
+    return name;
+}
+
+/* Where a client has no endpoint yet one is chosen by chance. */
+static void add_sticky_choice(struct rules *r, const struct service_port *sp,
+                              const struct opr_vec *list, struct opr_buf *b)
+{
+    struct opr_buf choice = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        char *name = add_sticky_endpoint(r, sp, list->items[i]);
+        opr_buf_printf(b, "    ip saddr @%s goto %s\n", name, name);
+        opr_buf_printf(&choice, "%s %zu : goto %s", i ? "," : "", i, name);
+    }
+    opr_buf_printf(b, "    numgen random mod %zu vmap {%s }\n", list->count, choice.data);
+    opr_buf_fini(&choice);
+}
+
+/* first: rules before the choice. */
+static void add_chain(struct rules *r, const char *name, const struct service_port *sp,
                       const struct opr_vec *list, const char *first)
 {
     struct opr_buf b = {0};
-    opr_buf_printf(&b, "  chain %s {\n%s    meta l4proto %s dnat ip to ", name, first, l4);
-    if (is_sticky) {
-        opr_buf_printf(&b, "jhash ip saddr mod %zu map {", list->count);
+    opr_buf_printf(&b, "  chain %s {\n%s", name, first);
+    if (sp->stick_s > 0) {
+        add_sticky_choice(r, sp, list, &b);
     } else {
-        opr_buf_printf(&b, "numgen random mod %zu map {", list->count);
+        opr_buf_printf(&b, "    meta l4proto %s dnat ip to numgen random mod %zu map {", sp->l4,
+                       list->count);
     }
     for (size_t i = 0; i < list->count; i++) {
         const struct opr__endpoint *e = list->items[i];
-        opr_buf_printf(&b, "%s %zu : %s . %d", i ? "," : "", i, e->address, e->port);
-        char *pair = opr_arena_printf(r->arena, "%s . %s", e->address, e->address);
-        bool is_known_pair = false;
-        for (size_t h = 0; h < r->hairpin.count && !is_known_pair; h++) {
-            is_known_pair = strcmp(r->hairpin.items[h], pair) == 0;
+        if (sp->stick_s == 0) {
+            opr_buf_printf(&b, "%s %zu : %s . %d", i ? "," : "", i, e->address, e->port);
         }
-        if (!is_known_pair) {
-            opr_vec_push(&r->hairpin, pair);
-        }
+        push_once(&r->hairpin, opr_arena_printf(r->arena, "%s . %s", e->address, e->address));
     }
-    opr_buf_add_text(&b, " }\n  }\n");
+    opr_buf_add_text(&b, sp->stick_s > 0 ? "  }\n" : " }\n  }\n");
     opr_vec_push(&r->chains, opr_arena_dup(r->arena, opr_buf_str(&b)));
     opr_buf_fini(&b);
 }
@@ -87,9 +144,10 @@ static bool is_pod_address(const struct rules *r, uint32_t ip)
  * nodes of a cluster share this machine's kernel, so a client's node follows from its address;
  * programs of the host, and endpoints on the host's network, are of every node. Returns the chain.
  */
-static char *add_local_chains(struct rules *r, const char *name, const char *l4, bool is_sticky,
+static char *add_local_chains(struct rules *r, const struct service_port *sp,
                               const struct opr_vec *list)
 {
+    const char *name = sp->name;
     struct opr_buf first = {0};
     int prefix = r->ranges->node_prefix;
     for (size_t i = 0; i < list->count; i++) {
@@ -111,7 +169,7 @@ static char *add_local_chains(struct rules *r, const char *name, const char *l4,
         if (is_first) {
             opr__ipv4_format(node, range);
             char *chain = opr_arena_printf(r->arena, "%s-at-%s", name, range);
-            add_chain(r, chain, l4, is_sticky, &own, "");
+            add_chain(r, chain, sp, &own, "");
             opr_buf_printf(&first, "    ip saddr %s/%d goto %s\n", range, prefix, chain);
         }
         opr_vec_fini(&own);
@@ -125,15 +183,24 @@ static char *add_local_chains(struct rules *r, const char *name, const char *l4,
     char *local = opr_arena_printf(r->arena, "%s-local", name);
     char *others = opr_arena_printf(r->arena, "%s-at-host", name);
     if (shared.count > 0) {
-        add_chain(r, others, l4, is_sticky, &shared, "");
+        add_chain(r, others, sp, &shared, "");
         opr_buf_printf(&first, "    ip saddr %s goto %s\n", r->ranges->cluster_cidr, others);
     } else {
         opr_buf_printf(&first, "    ip saddr %s return\n", r->ranges->cluster_cidr);
     }
-    add_chain(r, local, l4, is_sticky, list, first.data);
+    add_chain(r, local, sp, list, first.data);
     opr_vec_fini(&shared);
     opr_buf_fini(&first);
     return local;
+}
+
+static int64_t stick_seconds(const struct opr_obj *service)
+{
+    bool is_sticky =
+        strcmp(opr_json_str(service, "/spec/sessionAffinity", "None"), "ClientIP") == 0;
+    int64_t seconds =
+        opr_json_int(service, "/spec/sessionAffinityConfig/clientIP/timeoutSeconds", STICK_S);
+    return !is_sticky ? 0 : seconds > 0 ? seconds : STICK_S;
 }
 
 static void add_port(struct rules *r, const struct opr_obj *service, const struct opr_obj *port)
@@ -152,17 +219,15 @@ static void add_port(struct rules *r, const struct opr_obj *service, const struc
     struct opr_vec list = {0};
     opr__endpoints_find(r->slices, r->n_slices, service, port, r->arena, &list);
     char *name = opr_arena_printf(r->arena, "svc-%s-%s-%d", address, l4, number);
-    bool is_sticky =
-        strcmp(opr_json_str(service, "/spec/sessionAffinity", "None"), "ClientIP") == 0;
+    struct service_port sp = {.l4 = l4, .name = name, .stick_s = stick_seconds(service)};
     if (list.count > 0) {
-        add_chain(r, name, l4, is_sticky, &list, "");
+        add_chain(r, name, &sp, &list, "");
         bool is_local =
             r->cluster_prefix && r->ranges->node_prefix &&
             strcmp(opr_json_str(service, "/spec/internalTrafficPolicy", "Cluster"), "Local") == 0;
-        opr_vec_push(
-            &r->map,
-            opr_arena_printf(r->arena, "%s . %s . %d : goto %s", address, l4, number,
-                             is_local ? add_local_chains(r, name, l4, is_sticky, &list) : name));
+        opr_vec_push(&r->map,
+                     opr_arena_printf(r->arena, "%s . %s . %d : goto %s", address, l4, number,
+                                      is_local ? add_local_chains(r, &sp, &list) : name));
     }
     if (node_port > 0 && list.count > 0) {
         opr_vec_push(&r->node_map,
@@ -218,6 +283,10 @@ static void write_table(struct opr_buf *b, struct rules *r, const char *service_
     char table[64];
     opr__proxy_table_name(service_cidr, table, sizeof table);
     opr_buf_printf(b, "table ip %s\ndelete table ip %s\ntable ip %s {\n", table, table, table);
+    opr_vec_sort(&r->sets, compare_text);
+    for (size_t i = 0; i < r->sets.count; i++) {
+        opr_buf_add_text(b, r->sets.items[i]);
+    }
     opr_vec_sort(&r->chains, compare_text);
     for (size_t i = 0; i < r->chains.count; i++) {
         opr_buf_add_text(b, r->chains.items[i]);
@@ -277,7 +346,7 @@ void opr__proxy_rules(struct opr_buf *ret_text, const struct opr__proxy_ranges *
         }
     }
     write_table(ret_text, &r, ranges->service_cidr, ranges->cluster_cidr);
-    struct opr_vec *lists[] = {&r.chains, &r.map, &r.node_map, &r.hairpin, &r.refused};
+    struct opr_vec *lists[] = {&r.chains, &r.sets, &r.map, &r.node_map, &r.hairpin, &r.refused};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         opr_vec_fini(lists[i]);
     }

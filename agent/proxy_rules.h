@@ -14,6 +14,9 @@ struct opr__proxy_ranges {
     const char *service_cidr;
     const char *cluster_cidr; /* all Pods; may be NULL */
     int node_prefix;          /* of each node's part of it; 0: not known */
+    /* The table as "nft list table" prints it, whose clients keep their endpoints
+     * (sessionAffinity); NULL: nobody has one. */
+    const char *kernel_text;
 };
 /* The whole table as a transaction. services and slices are arrays of objects; the text depends on
  * their content alone, not on their order. */
@@ -31,6 +34,12 @@ void opr__hostports_rules(struct opr_buf *ret_text, const char *pod_cidr,
 bool opr__hostports_has(const struct opr_obj *pod);
 /* Worker. One transaction of nft commands in this process. */
 OPR_NODISCARD opr_status opr__nft_run(const char *text, struct opr_error *reterr);
+/* The same; ret_output gets what the commands print. */
+OPR_NODISCARD opr_status opr__nft_read(const char *text, struct opr_buf *ret_output,
+                                       struct opr_error *reterr);
+/* Any thread. The elements of a set in what "nft list table" printed, without the braces; empty
+ * where it has none. */
+struct opr_str opr__nft_elements(const char *table_text, const char *set);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #include "agent/dns.h"
 #include "agent/env.h"
 #include "agent/files.h"
+#include "agent/host_files.h"
 #include "agent/image_use.h"
 #include "core/api/quantity.h"
 #include "core/base/alloc.h"
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #define CONTAINER_ID "c" /* crun's name; its state is in the folder of the run */
-enum { HOSTNAME_MAX = 63, WORDS_MAX = 12 };
+enum { WORDS_MAX = 12 };
 
 struct making {
     struct opr__pod *pod;
@@ -178,47 +179,11 @@ static opr_status add_message_file(struct making *m, struct opr_error *reterr)
     return OPR_OK;
 }
 
-/* /etc/hosts, /etc/hostname and /etc/resolv.conf, which an image does not bring. */
-static opr_status add_host_files(struct making *m, struct opr_error *reterr)
-{
-    struct opr__pod *p = m->pod;
-    const char *hostname = m->spec.hostname ? m->spec.hostname : p->agent->config.node_name;
-    struct opr_buf hosts = {0};
-    opr_buf_add_text(&hosts, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    opr_buf_printf(&hosts, "%s\t%s\n", p->ip[0] ? p->ip : "127.0.0.1", hostname);
-    const struct opr_obj *aliases = opr_json_at(p->work, "/spec/hostAliases");
-    for (const struct opr_obj *v = opr_json_first(aliases); v; v = opr_json_next(v)) {
-        opr_buf_add_text(&hosts, opr_json_str(v, "/ip", ""));
-        const struct opr_obj *names = opr_json_at(v, "/hostnames");
-        for (const struct opr_obj *n = opr_json_first(names); n; n = opr_json_next(n)) {
-            opr_buf_printf(&hosts, "\t%s", opr_json_str(n, "", ""));
-        }
-        opr_buf_add_char(&hosts, '\n');
-    }
-    char *hosts_file = opr_arena_printf(m->arena, "%s/hosts", m->dir);
-    char *name_file = opr_arena_printf(m->arena, "%s/hostname", m->dir);
-    char *name = opr_arena_printf(m->arena, "%s\n", hostname);
-    opr_status st = opr__file_put(hosts_file, opr_buf_str(&hosts), 0644, reterr);
-    opr_buf_fini(&hosts);
-    OPR_TRY(st);
-    OPR_TRY(opr__file_put(name_file, opr_str_of(name), 0644, reterr));
-    const char *files[][2] = {{hosts_file, "/etc/hosts"},
-                              {name_file, "/etc/hostname"},
-                              {"/etc/resolv.conf", "/etc/resolv.conf"}};
-    for (size_t i = 0; i < 3; i++) {
-        if (!has_mount(m, files[i][1]) && opr_fs_exists(files[i][0])) {
-            add_mount(m, files[i][0], files[i][1], false);
-        }
-    }
-    return OPR_OK;
-}
-
 /* What the shim runs becomes crun, and what the container asks for its bundle. */
 static opr_status make_bundle(struct making *m, struct opr__run_image *ret_image,
                               struct opr_error *reterr)
 {
     struct opr__run_spec *s = &m->spec;
-    OPR_TRY(add_host_files(m, reterr));
     const char *cwd = s->cwd && *s->cwd ? s->cwd : *m->image->cwd ? m->image->cwd : "/";
     struct opr__bundle bundle = {.dir = m->dir,
                                  .args = s->args,
@@ -281,8 +246,11 @@ static opr_status make_all(struct making *m, struct opr_error *reterr)
     OPR_TRY(opr__volumes_mounts(m->pod, m->container, env, m->arena, &m->spec.mounts, reterr));
     OPR_TRY(opr__dns_mount(m->pod, m->arena, &m->spec.mounts, reterr));
     OPR_TRY(add_message_file(m, reterr));
+    OPR_TRY(opr__host_files_mount(m->pod, m->dir, m->spec.hostname, m->image->name, m->arena,
+                                  &m->spec.mounts, reterr));
     OPR_TRY(make_cgroup(m, reterr));
-    OPR_TRY(opr__image_note(m->dir, m->image, reterr));
+    OPR_TRY(
+        opr__image_note(m->dir, opr_json_str(m->container->spec, "/image", ""), m->image, reterr));
     if (m->image->name) {
         OPR_TRY(make_bundle(m, &image, reterr));
     }
@@ -296,14 +264,12 @@ bool opr__run_make(struct opr__pod *p, struct opr__container *c, struct opr_call
     struct opr_agent *a = p->agent;
     struct opr_error err = {0};
     bool is_host_network = !a->net || opr_json_bool(p->work, "/spec/hostNetwork", false);
-    const char *hostname = opr_json_str(p->work, "/spec/hostname", p->name);
     struct making m = {
         .pod = p, .container = c, .caller = k, .image = image, .arena = arena, .dir = dir};
     m.spec = (struct opr__run_spec){
         .dir = dir,
         .cwd = opr_json_str(c->spec, "/workingDir", NULL),
-        .hostname =
-            is_host_network ? NULL : opr_arena_printf(arena, "%.*s", HOSTNAME_MAX, hostname),
+        .hostname = is_host_network ? NULL : opr__hostname(p, arena),
         .netns =
             is_host_network ? NULL : opr_arena_printf(arena, "%s/netns/%s", a->config.dir, p->uid),
         .shim_cgroups = &a->shim_dirs,

@@ -59,6 +59,13 @@ struct opr__run_image {
     char *const *exec;               /* NULL-terminated: runs a program in the container */
 };
 
+/* Where a program's streams go, borrowed; -1: nowhere. */
+struct opr__exec_io {
+    int in, out, err;
+    bool is_tty;   /* in is a terminal, which becomes the program's own */
+    bool is_bound; /* the program ends where this process does */
+};
+
 struct opr__runtime {
     /* Writes the folder. */
     opr_status (*create)(struct opr__runtime *rt, const struct opr__run_spec *spec,
@@ -67,13 +74,16 @@ struct opr__runtime {
     opr_status (*start)(struct opr__runtime *rt, const char *dir, struct opr_error *reterr);
     /* What became of it; also how the next agent adopts it. */
     void (*look)(struct opr__runtime *rt, const char *dir, struct opr__run *ret_run);
-    /* signo goes to the program; SIGKILL ends it and all it started. */
+    /* signo goes to the program; SIGKILL ends it and all it started, also where its shim is dead.
+     */
     void (*stop)(struct opr__runtime *rt, const char *dir, int signo);
     /* Loop or worker: a descriptor that is readable once the run is over; -1: it is over. */
     int (*watch)(struct opr__runtime *rt, const char *dir);
-    /* Any thread, does not wait: starts a program in a running container, output to out_fd (-1:
-     * nowhere). The pid is a child of this process, to be waited for; 0: it could not start. */
-    pid_t (*exec)(struct opr__runtime *rt, const char *dir, char *const *args, int out_fd);
+    /* Any thread, does not wait: starts a program in a running container. The pid is a child of
+     * this process, to be waited for; 0: it could not start. When it is killed the program is too,
+     * with all that it started. */
+    pid_t (*exec)(struct opr__runtime *rt, const char *dir, char *const *args,
+                  const struct opr__exec_io *io);
     void (*free)(struct opr__runtime *rt);
 };
 

@@ -114,14 +114,30 @@ static opr_status create(struct opr__runtime *rt, const struct opr__run_spec *sp
     return st;
 }
 
-/* Spawns the shim with its output in out_fd. 0: it could not be spawned. */
+static void put_stream(posix_spawn_file_actions_t *actions, int from, int to)
+{
+    if (from >= 0) {
+        posix_spawn_file_actions_adddup2(actions, from, to);
+    } else {
+        posix_spawn_file_actions_addopen(actions, to, "/dev/null", to == 0 ? O_RDONLY : O_WRONLY,
+                                         0);
+    }
+}
+
+/* Spawns the shim with these streams. 0: it could not be spawned. */
 static pid_t spawn(struct opr__runtime *rt, const char *verb, const char *dir, char *const *args,
-                   int out_fd)
+                   const struct opr__exec_io *io)
 {
     struct process_runtime *p = (struct process_runtime *)rt;
     struct opr_vec argv = {0};
     opr_vec_push(&argv, p->shim);
     opr_vec_push(&argv, (char *)(uintptr_t)verb);
+    if (io->is_tty) {
+        opr_vec_push(&argv, "-t");
+    }
+    if (io->is_bound) {
+        opr_vec_push(&argv, "-b");
+    }
     opr_vec_push(&argv, (char *)(uintptr_t)dir);
     for (; args && *args; args++) {
         opr_vec_push(&argv, *args);
@@ -129,14 +145,9 @@ static pid_t spawn(struct opr__runtime *rt, const char *verb, const char *dir, c
     opr_vec_push(&argv, NULL);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (out_fd >= 0) {
-        posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
-        posix_spawn_file_actions_adddup2(&actions, out_fd, 2);
-    } else {
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    }
+    put_stream(&actions, io->in, 0);
+    put_stream(&actions, io->out, 1);
+    put_stream(&actions, io->err, 2);
     posix_spawnattr_t attr;
     posix_spawnattr_init(&attr);
     sigset_t none;
@@ -160,7 +171,8 @@ static opr_status start(struct opr__runtime *rt, const char *dir, struct opr_err
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return opr_error_set(reterr, OPR_E_IO, "can not make a pipe: %m");
     }
-    pid_t pid = spawn(rt, "run", dir, NULL, fds[1]);
+    const struct opr__exec_io io = {-1, fds[1], fds[1], false, false};
+    pid_t pid = spawn(rt, "run", dir, NULL, &io);
     close(fds[1]);
     char text[256] = "";
     size_t len = 0;
@@ -309,9 +321,38 @@ static int watch(struct opr__runtime *rt, const char *dir)
     return fd;
 }
 
+/* A program whose shim was killed, where no PID namespace ended it too. The file names its pid and
+ * start time: another process may have the pid by now. */
+static void kill_left(const char *dir)
+{
+    struct opr_buf noted = {0}, text = {0};
+    char path[64];
+    long pid = 0;
+    unsigned long long start = 0, now = 1;
+    if (read_file(dir, SHIM_FILE_APP_PID, &noted) == OPR_OK &&
+        sscanf(noted.data, "%ld %llu", &pid, &start) == 2 && pid > 1) {
+        snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+        const char *at =
+            opr_fs_read(path, 4096, &text, NULL) == OPR_OK ? strrchr(text.data, ')') : NULL;
+        for (int field = 2; at && field < 22; field++) { /* proc(5): starttime is field 22 */
+            at = strchr(at + 1, ' ');
+        }
+        now = at ? strtoull(at + 1, NULL, 10) : now;
+    }
+    if (pid > 1 && start == now) {
+        (void)kill((pid_t)-pid, SIGKILL); /* it leads a session, and so a group */
+        (void)kill((pid_t)pid, SIGKILL);
+    }
+    opr_buf_fini(&noted);
+    opr_buf_fini(&text);
+}
+
 static void stop(struct opr__runtime *rt, const char *dir, int signo)
 {
     int fd = watch(rt, dir);
+    if (fd < 0 && signo == SIGKILL) {
+        kill_left(dir);
+    }
     if (fd >= 0) {
         int sent = signo == SIGKILL ? SHIM_SIGNAL_KILL_ALL : signo;
         (void)syscall(SYS_pidfd_send_signal, fd, sent, NULL, 0);
@@ -319,9 +360,10 @@ static void stop(struct opr__runtime *rt, const char *dir, int signo)
     }
 }
 
-static pid_t exec_in(struct opr__runtime *rt, const char *dir, char *const *args, int out_fd)
+static pid_t exec_in(struct opr__runtime *rt, const char *dir, char *const *args,
+                     const struct opr__exec_io *io)
 {
-    return spawn(rt, "exec", dir, args, out_fd);
+    return spawn(rt, "exec", dir, args, io);
 }
 
 static void runtime_free(struct opr__runtime *rt)

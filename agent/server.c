@@ -1,6 +1,8 @@
-/* The agent's own HTTPS server: logs for the API server, health, metrics, the Pods it knows. */
+/* The agent's own HTTPS server: logs and exec for the API server, health, metrics, the Pods it
+ * knows. */
 #include "agent/internal.h"
 
+#include "agent/exec.h"
 #include "agent/logs.h"
 #include "agent/metrics.h"
 #include "core/base/alloc.h"
@@ -113,8 +115,15 @@ static void read_options(struct opr_agent *a, const struct opr_http_request *req
     snprintf(o->since, sizeof o->since, "%.*s000Z", (int)strlen(text) - 1, text);
 }
 
-static void serve_logs(struct opr_agent *a, const struct opr_http_request *req,
-                       struct opr_http_response *res, struct opr_str rest)
+/* What a path names. Strings are in the request's arena. */
+struct target {
+    const char *pod, *container;
+    char *dir; /* of the Pod */
+};
+
+/* rest: "NAMESPACE/POD/CONTAINER". False: it is answered. */
+static bool find_target(struct opr_agent *a, const struct opr_http_request *req,
+                        struct opr_http_response *res, struct opr_str rest, struct target *ret)
 {
     struct opr_str parts[3] = {{0}};
     for (size_t i = 0; i < 3; i++) {
@@ -123,34 +132,63 @@ static void serve_logs(struct opr_agent *a, const struct opr_http_request *req,
         parts[i] = opr_url_decode(req->arena, part, false);
         if (parts[i].len == 0 || memchr(parts[i].ptr, '/', parts[i].len) ||
             parts[i].ptr[0] == '.') {
-            answer(res, 400, "the path is /containerLogs/NAMESPACE/POD/CONTAINER\n");
-            return;
+            answer(res, 400, "the path ends with /NAMESPACE/POD/CONTAINER\n");
+            return false;
         }
     }
     const char *ns = opr_arena_dup(req->arena, parts[0]);
-    const char *pod = opr_arena_dup(req->arena, parts[1]);
-    const char *container = opr_arena_dup(req->arena, parts[2]);
+    ret->pod = opr_arena_dup(req->arena, parts[1]);
+    ret->container = opr_arena_dup(req->arena, parts[2]);
+    ret->dir = find_pod(a, req->arena, ns, ret->pod);
+    if (!ret->dir) {
+        answer(res, 404, "pod \"%s\" not found\n", ret->pod);
+    }
+    return ret->dir != NULL;
+}
+
+static char *run_of(const struct target *t, struct opr_arena *arena, int64_t attempt)
+{
+    return opr_arena_printf(arena, "%s/containers/%s/%lld", t->dir, t->container,
+                            (long long)attempt);
+}
+
+static void serve_logs(struct opr_agent *a, const struct opr_http_request *req,
+                       struct opr_http_response *res, struct opr_str rest)
+{
+    struct target t;
     struct opr__log_options options;
-    read_options(a, req, &options);
-    char *dir = find_pod(a, req->arena, ns, pod);
-    if (!dir) {
-        answer(res, 404, "pod \"%s\" not found\n", pod);
+    if (!find_target(a, req, res, rest, &t)) {
         return;
     }
+    read_options(a, req, &options);
     bool is_previous = flag_of(req, "previous");
-    int64_t attempt = find_attempt(dir, container, is_previous);
-    char *run =
-        opr_arena_printf(req->arena, "%s/containers/%s/%lld", dir, container, (long long)attempt);
+    int64_t attempt = find_attempt(t.dir, t.container, is_previous);
+    char *run = run_of(&t, req->arena, attempt);
     if (attempt < 0 || opr__logs_open(a, run, &options, &res->source) != OPR_OK) {
         answer(res, 400,
                is_previous
                    ? "previous terminated container \"%s\" in pod \"%s\" not found\n"
                    : "container \"%s\" in pod \"%s\" is waiting to start: ContainerCreating\n",
-               container, pod);
+               t.container, t.pod);
         return;
     }
     res->status = 200;
     opr_http_response_header(res, "Content-Type", OPR_STR("text/plain; charset=utf-8"));
+}
+
+static void serve_exec(struct opr_agent *a, const struct opr_http_request *req,
+                       struct opr_http_response *res, struct opr_str rest)
+{
+    struct target t;
+    struct opr__run run = {0};
+    if (!find_target(a, req, res, rest, &t)) {
+        return;
+    }
+    char *dir = run_of(&t, req->arena, find_attempt(t.dir, t.container, false));
+    if (a->runtime) {
+        a->runtime->look(a->runtime, dir, &run);
+    }
+    opr__exec_serve(a, req, res, t.container, run.phase == OPR__RUN_RUNNING ? dir : NULL);
 }
 
 static void serve_pods(struct opr_agent *a, const struct opr_http_request *req,
@@ -203,6 +241,8 @@ static void handle(struct opr_http_handler *h, const struct opr_http_request *re
                    struct opr_http_response *res)
 {
     static const struct opr_str logs = {"/containerLogs/", sizeof "/containerLogs/" - 1};
+    static const struct opr_str exec = {"/exec/", sizeof "/exec/" - 1};
+    static const struct opr_str attach = {"/attach/", sizeof "/attach/" - 1};
     struct opr_agent *a = agent_of(h);
     if (opr_str_is(req->path, "/healthz")) {
         answer(res, 200, "ok");
@@ -213,6 +253,10 @@ static void handle(struct opr_http_handler *h, const struct opr_http_request *re
         answer(res, 405, "only GET\n");
     } else if (opr_str_starts(req->path, logs.ptr)) {
         serve_logs(a, req, res, opr_str_n(req->path.ptr + logs.len, req->path.len - logs.len));
+    } else if (opr_str_starts(req->path, exec.ptr)) {
+        serve_exec(a, req, res, opr_str_n(req->path.ptr + exec.len, req->path.len - exec.len));
+    } else if (opr_str_starts(req->path, attach.ptr)) {
+        serve_exec(a, req, res, opr_str_n(req->path.ptr + attach.len, req->path.len - attach.len));
     } else if (opr_str_is(req->path, "/pods")) {
         serve_pods(a, req, res);
     } else if (opr_str_is(req->path, "/metrics")) {
@@ -233,7 +277,7 @@ opr_status opr__server_start(struct opr_agent *a, struct opr_error *reterr)
                                        .cert_pem = a->config.cert_pem,
                                        .key_pem = a->config.key_pem,
                                        .client_ca_pem = a->config.client_ca_pem,
-                                       .max_connections = 64};
+                                       .max_connections = 256};
     opr_status st = opr_server_new(&config, &a->server, reterr);
     if (st == OPR_OK) {
         a->port = opr_server_port(a->server);

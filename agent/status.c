@@ -2,6 +2,7 @@
 #include "agent/internal.h"
 
 #include "agent/message.h"
+#include "agent/reach.h"
 #include "core/api/quantity.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
@@ -34,7 +35,8 @@ static struct count count_main(const struct opr__pod *p)
     struct count n = {0};
     for (size_t i = 0; i < p->containers.count; i++) {
         const struct opr__container *c = p->containers.items[i];
-        if (c->is_init) {
+        if (c->is_init) { /* one that stays keeps the Pod running, its end does not count */
+            n.running += c->is_sidecar && p->is_initialized && c->run.phase == OPR__RUN_RUNNING;
             continue;
         }
         n.waiting += c->run.phase == OPR__RUN_NONE;
@@ -59,12 +61,24 @@ static bool init_failed(const struct opr__pod *p)
     return false;
 }
 
+/* It was ended for good, and nothing of it runs any more. */
+static bool is_ended(const struct opr__pod *p)
+{
+    for (size_t i = 0; i < p->containers.count; i++) {
+        const struct opr__container *c = p->containers.items[i];
+        if (c->run.phase == OPR__RUN_RUNNING) {
+            return false;
+        }
+    }
+    return p->is_ending;
+}
+
 /* kubernetes pkg/kubelet getPhase(). */
 const char *opr__status_phase(const struct opr__pod *p)
 {
     struct count n = count_main(p);
     const char *policy = opr_json_str(p->work, "/spec/restartPolicy", "Always");
-    if (p->is_ending && n.running == 0) {
+    if (is_ended(p)) {
         return n.failed || n.waiting || p->end_reason ? "Failed" : "Succeeded";
     }
     if (init_failed(p)) {
@@ -126,6 +140,20 @@ static struct json_object *waiting(const struct opr__pod *p, const struct opr__c
     return d;
 }
 
+/* A container that had not begun when its Pod was ended (kubernetes pkg/kubelet/status,
+ * TerminatePod). */
+static struct json_object *never_started(void)
+{
+    struct json_object *d = json_object_new_object();
+    opr_doc_put_int(d, "/exitCode", 137);
+    opr_doc_put_str(d, "/reason", "ContainerStatusUnknown");
+    opr_doc_put_str(d, "/message",
+                    "The container could not be located when the pod was terminated");
+    json_object_object_add(d, "startedAt", NULL);
+    json_object_object_add(d, "finishedAt", NULL);
+    return d;
+}
+
 static void put_state(struct json_object *d, const char *ptr, const char *kind,
                       struct json_object *take_state)
 {
@@ -137,8 +165,12 @@ static void put_state(struct json_object *d, const char *ptr, const char *kind,
 static void put_states(struct json_object *d, const struct opr__pod *p,
                        const struct opr__container *c)
 {
-    bool is_waiting = c->run.phase == OPR__RUN_NONE || (is_over(&c->run) && c->reason[0]);
-    if (c->run.phase == OPR__RUN_RUNNING) {
+    bool is_lost = is_ended(p) && p->is_initialized && c->run.phase == OPR__RUN_NONE;
+    bool is_waiting =
+        !is_lost && (c->run.phase == OPR__RUN_NONE || (is_over(&c->run) && c->reason[0]));
+    if (is_lost) {
+        put_state(d, "state", "terminated", never_started());
+    } else if (c->run.phase == OPR__RUN_RUNNING) {
         struct json_object *running = json_object_new_object();
         put_time(running, "/startedAt", c->run.started_ms);
         put_state(d, "state", "running", running);
@@ -154,6 +186,18 @@ static void put_states(struct json_object *d, const struct opr__pod *p,
     } else {
         json_object_object_add(d, "lastState", json_object_new_object());
     }
+}
+
+/* What the container was given: its specification's, which does not change here. */
+static void put_resources(struct json_object *d, const struct opr__container *c)
+{
+    const struct opr_obj *resources = opr_json_at(c->spec, "/resources");
+    const struct opr_obj *requests = opr_json_at(resources, "/requests");
+    if (opr_json_len(requests) > 0) {
+        json_object_object_add(d, "allocatedResources", opr_doc_from_obj(requests));
+    }
+    json_object_object_add(d, "resources",
+                           resources ? opr_doc_from_obj(resources) : json_object_new_object());
 }
 
 static struct json_object *container_status(const struct opr__pod *p,
@@ -175,6 +219,7 @@ static struct json_object *container_status(const struct opr__pod *p,
         opr_doc_put_str(d, "/containerID", id);
     }
     opr_doc_put_str(d, "/imageID", c->image_id);
+    put_resources(d, c);
     return d;
 }
 
@@ -252,14 +297,16 @@ struct json_object *opr__status_make(struct opr__pod *p)
     return d;
 }
 
-/* Somebody else wrote the Pod, or it is gone: the watch will say so, and what was sent counts no
- * more. */
+/* Somebody else wrote the Pod, or it is gone: the watch will say so, and what we know of our own
+ * writes counts no more (a server that lost its newest state numbers from an older one on). */
 static void on_refused(struct opr__pod *p, opr_status st, const struct opr_error *err)
 {
     struct opr_agent *a = p->agent;
     if (st == OPR_E_NOT_FOUND || st == OPR_E_CONFLICT) {
         json_object_put(p->sent);
         p->sent = NULL;
+        opr_json_unref(p->written);
+        p->written = NULL;
     } else if (!a->is_stopping) {
         int32_t level = p->has_write_failed ? OPR_LOG_DEBUG : OPR_LOG_WARN;
         p->has_write_failed = true;
@@ -277,6 +324,11 @@ bool opr__status_send(struct opr__pod *p, struct opr_caller *k)
         json_object_put(status);
         return true;
     }
+    if (!opr__reach_may_ask(a)) {
+        opr__pod_wake(p, opr__reach_retry_ns(a));
+        json_object_put(status);
+        return false;
+    }
     struct opr_error err = {0};
     struct opr_arena *arena = opr_arena_new();
     struct opr_buf body = {0};
@@ -289,6 +341,7 @@ bool opr__status_send(struct opr__pod *p, struct opr_caller *k)
     char *path = opr_resource_path(arena, a->pod_resource, p->ns, p->name, "status");
     opr_status st = opr_call(k, "PATCH", path, "application/strategic-merge-patch+json",
                              opr_buf_str(&body), &answer, &err);
+    opr__reach_told(a, st);
     a->status_writes++;
     if (st == OPR_OK) {
         json_object_put(p->sent);
@@ -296,6 +349,7 @@ bool opr__status_send(struct opr__pod *p, struct opr_caller *k)
         p->has_write_failed = false;
         opr_json_unref(p->written);
         p->written = opr_json_ref(answer);
+        opr__pod_note(p, answer);
     } else {
         on_refused(p, st, &err);
     }

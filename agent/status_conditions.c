@@ -32,15 +32,16 @@ static const char *old_condition(const struct opr__pod *p, const char *type, con
     return NULL;
 }
 
-static bool api_condition_is_true(const struct opr__pod *p, const char *type)
+/* NULL: the Pod has no such condition. */
+static const char *api_condition(const struct opr__pod *p, const char *type)
 {
     const struct opr_obj *list = opr_json_at(p->work, "/status/conditions");
     for (const struct opr_obj *c = opr_json_first(list); c; c = opr_json_next(c)) {
         if (strcmp(opr_json_str(c, "/type", ""), type) == 0) {
-            return strcmp(opr_json_str(c, "/status", ""), "True") == 0;
+            return opr_json_str(c, "/status", "");
         }
     }
-    return false;
+    return NULL;
 }
 
 /* reason and message are null where there are none: a strategic patch would keep old ones. */
@@ -75,8 +76,10 @@ static char *names_text(const struct opr__pod *p, const char *what, bool of_init
     bool is_first = true;
     for (size_t i = 0; i < p->containers.count; i++) {
         const struct opr__container *c = p->containers.items[i];
-        bool is_bad = of_inits ? c->is_init && c->run.phase != OPR__RUN_EXITED
-                               : !c->is_init && !opr__container_is_ready(c);
+        bool is_done = c->run.phase == OPR__RUN_EXITED && c->run.exit_code == 0;
+        is_done = c->is_sidecar ? opr__container_is_started(c) : is_done;
+        bool is_bad =
+            of_inits ? c->is_init && !is_done : !c->is_init && !opr__container_is_ready(c);
         if (is_bad) {
             opr_buf_printf(&b, "%s%s", is_first ? "" : " ", c->name);
             is_first = false;
@@ -86,15 +89,28 @@ static char *names_text(const struct opr__pod *p, const char *what, bool of_init
     return opr_buf_take(&b, NULL);
 }
 
-static bool gates_are_open(const struct opr__pod *p)
+/* Why the gates of the Pod's readiness are not open; owned; NULL: they are (kubernetes
+ * pkg/kubelet/status, GeneratePodReadyCondition). */
+static char *closed_gates(const struct opr__pod *p)
 {
+    struct opr_buf b = {0};
     const struct opr_obj *gates = opr_json_at(p->work, "/spec/readinessGates");
     for (const struct opr_obj *g = opr_json_first(gates); g; g = opr_json_next(g)) {
-        if (!api_condition_is_true(p, opr_json_str(g, "/conditionType", ""))) {
-            return false;
+        const char *type = opr_json_str(g, "/conditionType", "");
+        const char *status = api_condition(p, type);
+        if (status && strcmp(status, "True") == 0) {
+            continue;
+        }
+        opr_buf_add_text(&b, b.len ? ", " : "");
+        if (status) {
+            opr_buf_printf(&b, "the status of pod readiness gate \"%s\" is not \"True\", but %s",
+                           type, status);
+        } else {
+            opr_buf_printf(
+                &b, "corresponding condition of pod readiness gate \"%s\" does not exist.", type);
         }
     }
-    return true;
+    return b.len ? opr_buf_take(&b, NULL) : NULL;
 }
 
 static bool all_are_ready(const struct opr__pod *p)
@@ -124,17 +140,19 @@ struct json_object *opr__status_conditions(const struct opr__pod *p, const char 
     } else {
         add_condition(p, list, "Initialized", false, "ContainersNotInitialized", incomplete);
     }
-    if (is_ready && !gates_are_open(p)) {
-        add_condition(p, list, "Ready", false, "ReadinessGatesNotReady",
-                      "corresponding condition of pod readiness gate is not True");
+    char *gates = is_ready ? closed_gates(p) : NULL;
+    if (gates) {
+        add_condition(p, list, "Ready", false, "ReadinessGatesNotReady", gates);
     } else {
         add_condition(p, list, "Ready", is_ready, is_ready ? NULL : why, is_ready ? NULL : message);
     }
     add_condition(p, list, "ContainersReady", is_ready, is_ready ? NULL : why,
                   is_ready ? NULL : message);
-    if (!api_condition_is_true(p, "PodScheduled")) {
+    const char *scheduled = api_condition(p, "PodScheduled");
+    if (!scheduled || strcmp(scheduled, "True") != 0) {
         add_condition(p, list, "PodScheduled", true, NULL, NULL);
     }
+    opr_free(gates);
     opr_free(unready);
     opr_free(incomplete);
     return list;

@@ -10,6 +10,9 @@
 
 #define MS_NS 1000000ull
 enum { KILL_CHECK_MS = 1000 };
+/* What a program has at least between SIGTERM and SIGKILL when preStop has used its grace up
+ * (kubernetes pkg/kubelet/kuberuntime, minimumGracePeriodInSeconds). */
+enum { AFTER_HOOK_MS = 2000 };
 
 /* True while preStop holds SIGTERM back; the end of the grace ends it. */
 static bool hook_runs(struct opr__pod *p, struct opr__container *c, uint64_t by_ns)
@@ -21,6 +24,7 @@ static bool hook_runs(struct opr__pod *p, struct opr__container *c, uint64_t by_
     if (state == OPR__HOOK_RUNS && opr__now_ns(p->agent) < by_ns) {
         return true;
     }
+    c->is_late = state == OPR__HOOK_RUNS;
     if (state == OPR__HOOK_FAILED) {
         opr__event_add(p, c->name, "Warning", "FailedPreStopHook", "PreStopHook failed: %s",
                        c->hook.why);
@@ -35,18 +39,19 @@ void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t 
     struct opr_agent *a = p->agent;
     char *dir = opr__run_dir(p, c, c->attempt);
     const struct opr_obj *hook = opr_json_at(c->spec, "/lifecycle/preStop");
-    if (!c->kill_at_ns && hook) {
+    uint64_t now = opr__now_ns(a);
+    if (!c->kill_at_ns && hook && now < by_ns) {
         c->is_starting = false;
         c->is_stopping = true;
         opr__hook_begin(p, c, hook, dir);
     }
     c->kill_at_ns = by_ns;
-    uint64_t now = opr__now_ns(a);
     if (hook_runs(p, c, by_ns)) {
         opr__pod_wake(p, by_ns);
         opr_free(dir);
         return;
     }
+    by_ns += c->is_late ? AFTER_HOOK_MS * MS_NS : 0;
     if (!c->is_termed && now < by_ns) {
         c->is_termed = true;
         a->runtime->stop(a->runtime, dir, c->stop_signal ? c->stop_signal : SIGTERM);
@@ -64,7 +69,7 @@ void opr__container_stop(struct opr__pod *p, struct opr__container *c, uint64_t 
         if (c->run.pid > 1) {
             (void)kill(c->run.pid, SIGKILL);
         }
-        (void)opr__cgroup_kill(&a->cgroups, p->uid);
+        (void)opr__cgroup_kill(&a->cgroups, p->uid, NULL);
         opr__pod_wake(p, now + KILL_CHECK_MS * MS_NS);
     }
     opr_free(dir);

@@ -2,6 +2,7 @@
 #include "agent/internal.h"
 
 #include "agent/files.h"
+#include "agent/reach.h"
 #include "agent/scratch.h"
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
@@ -86,10 +87,15 @@ static opr_status add_object(struct volume *v, const struct opr_obj *source, boo
     opr_buf_printf(&path, "/api/v1/namespaces/%s/%s/", v->pod->ns,
                    is_secret ? "secrets" : "configmaps");
     opr_url_encode(&path, opr_str_of(name));
-    opr_status st = opr_call(v->caller, "GET", path.data, NULL, (struct opr_str){0}, &obj, &err);
+    opr_status st = opr__reach_call(v->pod->agent, v->caller, "GET", path.data, NULL,
+                                    (struct opr_str){0}, &obj, &err);
     opr_buf_fini(&path);
     if (st == OPR_E_NOT_FOUND && is_optional) {
         return OPR_OK;
+    }
+    if (st == OPR_E_NOT_FOUND) {
+        (void)opr_error_set(&err, st, "%s \"%s\" not found", is_secret ? "secret" : "configmap",
+                            name);
     }
     if (st != OPR_OK) {
         return opr_error_set(reterr, st, "MountVolume.SetUp failed for volume \"%s\" : %s", v->name,
@@ -149,8 +155,8 @@ static opr_status request_token(struct volume *v, const struct opr_obj *source, 
                    "\"expirationSeconds\":%lld,\"boundObjectRef\":{\"apiVersion\":\"v1\","
                    "\"kind\":\"Pod\",\"name\":\"%s\",\"uid\":\"%s\"}}}",
                    (long long)seconds, v->pod->name, v->pod->uid);
-    opr_status st = opr_call(v->caller, "POST", path, "application/json", opr_buf_str(&body),
-                             ret_answer, reterr);
+    opr_status st = opr__reach_call(v->pod->agent, v->caller, "POST", path, "application/json",
+                                    opr_buf_str(&body), ret_answer, reterr);
     opr_buf_fini(&body);
     return st;
 }
@@ -287,6 +293,9 @@ static opr_status make_volume(struct opr__pod *p, struct opr_caller *k, struct o
     }
     if (st == OPR_OK) {
         st = opr__files_publish(&v.files, dir, reterr);
+    } else if (opr__reach_is_failure(st) &&
+               opr_fs_exists(opr_arena_printf(arena, "%s/..data", dir))) {
+        st = OPR_OK; /* of an agent before: what is there serves until the API answers again */
     }
     opr_vec_fini(&v.files.list);
     return st;
@@ -299,10 +308,14 @@ opr_status opr__volumes_make(struct opr__pod *p, struct opr_caller *k, struct op
         return OPR_OK; /* nothing could be mounted; opr__volumes_mounts() says so */
     }
     struct opr_arena *arena = opr_arena_new();
-    opr_status st = OPR_OK;
-    for (const struct opr_obj *v = opr_json_first(list); v && st == OPR_OK; v = opr_json_next(v)) {
-        st = make_volume(p, k, arena, v, reterr);
+    opr_status first = OPR_OK;
+    for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
+        struct opr_error err = {0};
+        opr_status st = make_volume(p, k, arena, v, &err);
+        if (first == OPR_OK && st != OPR_OK) {
+            first = opr_error_set(reterr, st, "%s", err.message);
+        }
     }
     opr_arena_free(arena);
-    return st;
+    return first;
 }

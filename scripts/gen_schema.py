@@ -18,7 +18,7 @@ NODES = {"any": "ANY", "bool": "BOOL", "int32": "INT32", "int64": "INT64", "doub
 LIST_TYPES = {None: "DEFAULT", "atomic": "ATOMIC", "set": "SET", "map": "MAP"}
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
-SUBRESOURCES = "status scale binding log eviction token finalize".split()
+SUBRESOURCES = "status scale binding log eviction token finalize exec attach".split()
 
 
 def full_name(short):

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 bool shim_fail(struct shim_failure *f, const char *what, const char *subject)
@@ -108,83 +106,4 @@ void shim_container_exec(const struct shim_spec *spec, const char *dir, struct s
         }
     }
     shim_program_exec(spec, spec->args, f);
-}
-
-static bool join_namespaces(const char *pid, struct shim_failure *f)
-{
-    static const char *const names[] = {"ipc", "uts", "net", "pid", "mnt"};
-    int fds[5];
-    for (size_t i = 0; i < 5; i++) {
-        char path[96];
-        snprintf(path, sizeof path, "/proc/%s/ns/%s", pid, names[i]);
-        fds[i] = open(path, O_RDONLY | O_CLOEXEC);
-        if (fds[i] < 0) {
-            return shim_fail(f, "open", path);
-        }
-    }
-    for (size_t i = 0; i < 5; i++) {
-        if (setns(fds[i], 0) != 0) {
-            return shim_fail(f, "join the namespace", names[i]);
-        }
-        close(fds[i]);
-    }
-    return true;
-}
-
-static int wait_exit(pid_t pid)
-{
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* The spec's words before those given; NULL: no memory. Lives as long as the process. */
-static char **with_prefix(const struct shim_spec *spec, char **args)
-{
-    size_t before = 0, count = 0;
-    while (spec->exec[before]) {
-        before++;
-    }
-    while (args[count]) {
-        count++;
-    }
-    char **all = calloc(before + count + 1, sizeof *all);
-    if (all) {
-        memcpy(all, spec->exec, before * sizeof *all);
-        memcpy(all + before, args, count * sizeof *all);
-    }
-    return all;
-}
-
-/* "operon-shim exec DIR PROGRAM ARG...": runs a program in a running container and ends as it does;
- * 126 where it can not be run. */
-int shim_exec_command(const char *dir, char **args)
-{
-    struct shim_spec spec;
-    struct shim_failure f = {{0}};
-    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char pid[64] = "";
-    int fd = dir_fd >= 0 ? openat(dir_fd, SHIM_FILE_APP_PID, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t len = fd >= 0 ? read(fd, pid, sizeof pid - 1) : -1;
-    if (len <= 0 || !shim_spec_read(dir_fd, &spec)) {
-        fprintf(stderr, "no running container in %s\n", dir);
-        return 126;
-    }
-    pid[strcspn(pid, " \n")] = 0;
-    close(fd);
-    if (!shim_join_cgroups(spec.cgroups, &f) ||
-        (spec.has_namespaces && !join_namespaces(pid, &f))) {
-        fprintf(stderr, "%s\n", f.text);
-        return 126;
-    }
-    args = with_prefix(&spec, args);
-    pid_t child = args ? fork() : -1;
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        shim_program_exec(&spec, args, &f);
-        fprintf(stderr, "%s\n", f.text);
-        _exit(126);
-    }
-    return child < 0 ? 126 : wait_exit(child);
 }

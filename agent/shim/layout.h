@@ -8,6 +8,8 @@
  *     log      output, one line "TIME stdout|stderr F|P TEXT" each (CRI); log.1 is the older part
  *     exit     JSON, written once, after the program ended
  *     upper, work   of an image's root: what the container writes
+ *     bundle/process   how a further program runs in an image's container: the OCI process object
+ *              without its arguments, its last member the list of variables, both still open
  */
 #ifndef OPR_AGENT_SHIM_LAYOUT_H
 #define OPR_AGENT_SHIM_LAYOUT_H
@@ -19,6 +21,7 @@
 #define SHIM_FILE_LOG "log"
 #define SHIM_FILE_LOG_OLD "log.1"
 #define SHIM_FILE_EXIT "exit"
+#define SHIM_FILE_PROCESS "bundle/process"
 #define SHIM_FILE_UPPER "upper"
 #define SHIM_FILE_WORK "work"
 
@@ -33,9 +36,11 @@
 #define SHIM_KEY_NAMESPACES "namespaces"   /* "1": own pid, mount, uts and ipc namespaces */
 #define SHIM_KEY_UID "uid"
 #define SHIM_KEY_GID "gid"
-#define SHIM_KEY_GROUP "group"           /* * supplementary group */
-#define SHIM_KEY_RO_ROOT "ro-root"       /* "1": all but the volumes is read-only */
-#define SHIM_KEY_EXEC "exec"             /* * put before the words of "operon-shim exec" */
+#define SHIM_KEY_GROUP "group"     /* * supplementary group */
+#define SHIM_KEY_RO_ROOT "ro-root" /* "1": all but the volumes is read-only */
+#define SHIM_KEY_EXEC                                                                              \
+    "exec"                               /* * runs what an OCI process file names; its option goes \
+                                          * before the last word, which names the container */
 #define SHIM_KEY_ROOTFS "rootfs"         /* where the layers are mounted; absent: no image */
 #define SHIM_KEY_LAYERS_DIR "layers-dir" /* folder of the layers, which are locked (flock) */
 #define SHIM_KEY_LAYER "layer"           /* * one of its folders, the topmost first */

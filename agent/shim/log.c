@@ -113,6 +113,11 @@ bool shim_log_pump(struct shim_log *log, int stream, int fd)
         return false;
     }
     s->len += (size_t)n;
+    struct stat st;
+    if (log->fd >= 0 && fstat(log->fd, &st) == 0 && st.st_nlink == 0) {
+        close(log->fd); /* somebody removed the file: what follows can be read again */
+        open_file(log);
+    }
     cut_lines(log, stream);
     return true;
 }

@@ -1,5 +1,5 @@
 /* operon-shim run DIR     starts the container that DIR/spec describes and returns at once
- * operon-shim exec DIR PROGRAM ARG...     runs a program in it
+ * operon-shim exec [-t] [-b] DIR PROGRAM ARG...     runs a program in it
  *
  * "run" forks the shim proper, which is the container's first process where there is a PID
  * namespace: it reaps, keeps the log, and when it goes the kernel ends all that is left. The pid
@@ -327,8 +327,8 @@ int main(int argc, char **argv)
         return run_command(argv[2]);
     }
     if (argc > 3 && strcmp(argv[1], "exec") == 0) {
-        return shim_exec_command(argv[2], argv + 3);
+        return shim_exec_command(argc - 2, argv + 2);
     }
-    fprintf(stderr, "usage: operon-shim run DIR | exec DIR PROGRAM [ARG...]\n");
+    fprintf(stderr, "usage: operon-shim run DIR | exec [-t] [-b] DIR PROGRAM [ARG...]\n");
     return 2;
 }

@@ -46,7 +46,17 @@ bool shim_layers_mount(const struct shim_spec *spec, const char *dir, struct shi
 void shim_container_exec(const struct shim_spec *spec, const char *dir, struct shim_failure *f);
 /* User, folder, environment and program, after all else. Returns only on failure. */
 void shim_program_exec(const struct shim_spec *spec, char **args, struct shim_failure *f);
-int shim_exec_command(const char *dir, char **args);
+struct shim_process {
+    pid_t pid, parent;
+    bool is_ours; /* descends from this process; shim_kill_descendants() */
+};
+/* All processes but the first; owned, *ret_count of them. */
+struct shim_process *shim_processes(size_t *ret_count);
+/* They are stopped first: so none can start another, or hand it over to somebody else by dying.
+ * This process must be the one that adopts (PR_SET_CHILD_SUBREAPER). Blocks until they are gone. */
+void shim_kill_descendants(void);
+/* "operon-shim exec": its words from the options on, ended by NULL; the exit status (exec.c). */
+int shim_exec_command(int argc, char **argv);
 
 /* Output lines. */
 struct shim_log;

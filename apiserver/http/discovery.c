@@ -57,6 +57,8 @@ static const struct sub subs[] = {
     {OPR_SUB_LOG, "log", NULL, NULL, NULL, "get"},
     {OPR_SUB_TOKEN, "token", "TokenRequest", "authentication.k8s.io", "v1", "create"},
     {OPR_SUB_FINALIZE, "finalize", NULL, NULL, NULL, "update"},
+    {OPR_SUB_EXEC, "exec", "PodExecOptions", "", "v1", "create get"},
+    {OPR_SUB_ATTACH, "attach", "PodAttachOptions", "", "v1", "create get"},
 };
 #define SUBS (sizeof subs / sizeof *subs)
 

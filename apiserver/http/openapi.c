@@ -7,6 +7,7 @@
 #include "core/base/str.h"
 #include "core/net/pki.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 /* "api/v1" or "apis/GROUP/VERSION". */
@@ -148,5 +149,6 @@ bool opr_api_serves_openapi(struct opr_req *r, struct opr_str path)
     } else {
         return false;
     }
+    (void)malloc_trim(0); /* what a document is made from takes megabytes, for a moment */
     return true;
 }

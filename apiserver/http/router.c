@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/rand.h"
 #include "core/base/str.h"
+#include "core/net/websocket.h"
 
 #include <stdio.h>
 
@@ -61,6 +62,14 @@ static bool is_verb(const struct opr_req *r, const char *verb)
     return strcmp(r->verb, verb) == 0;
 }
 
+/* Whoever opens a stream into a container changes it, whatever the method is that WebSockets begin
+ * with. */
+static bool opens_stream(const struct opr_req *r)
+{
+    return r->sub && (strcmp(r->sub, "exec") == 0 || strcmp(r->sub, "attach") == 0) &&
+           opr_ws_is_asked(r->http);
+}
+
 static void choose_verb(struct opr_req *r)
 {
     struct opr_str method = r->http->method;
@@ -69,7 +78,7 @@ static void choose_verb(struct opr_req *r)
     if (!opr_str_is(method, "GET") && !opr_str_is(method, "HEAD")) {
         r->verb = "unknown"; /* unless it is one of these */
     }
-    if (opr_str_is(method, "POST")) {
+    if (opr_str_is(method, "POST") || opens_stream(r)) {
         r->verb = "create";
     } else if (opr_str_is(method, "PUT")) {
         r->verb = "update";
@@ -95,6 +104,10 @@ static void serve_subresource(struct opr_req *r)
                 {"eviction", "create", OPR_SUB_EVICTION, opr_api_evict},
                 {"token", "create", OPR_SUB_TOKEN, opr_api_token},
                 {"log", "get", OPR_SUB_LOG, opr_api_log},
+                {"exec", "create", OPR_SUB_EXEC, opr_api_exec},
+                {"exec", "get", OPR_SUB_EXEC, opr_api_exec},
+                {"attach", "create", OPR_SUB_ATTACH, opr_api_exec},
+                {"attach", "get", OPR_SUB_ATTACH, opr_api_exec},
                 {"status", "get", OPR_SUB_STATUS, opr_api_get},
                 {"status", "update", OPR_SUB_STATUS, opr_api_update},
                 {"status", "patch", OPR_SUB_STATUS, opr_api_patch},
@@ -158,6 +171,20 @@ static void watch_object(struct opr_req *r)
     opr_api_watch(r);
 }
 
+/* A review has no metadata to make a table of. */
+static void serve_review(struct opr_req *r)
+{
+    if (!is_verb(r, "create")) {
+        opr_api_method(r);
+    } else if (opr_form_is_table(r->form)) {
+        opr_api_reject(r, 406, "NotAcceptable",
+                       "only the following media types are accepted: application/json, "
+                       "application/yaml, application/vnd.kubernetes.protobuf");
+    } else {
+        opr_api_review(r);
+    }
+}
+
 static void serve_resource(struct opr_req *r)
 {
     if (opr_samples_handles(r->group)) {
@@ -180,11 +207,7 @@ static void serve_resource(struct opr_req *r)
         return;
     }
     if (r->kind->is_virtual) {
-        if (is_verb(r, "create")) {
-            opr_api_review(r);
-        } else {
-            opr_api_method(r);
-        }
+        serve_review(r);
     } else if (r->sub) {
         serve_subresource(r);
     } else if (r->name && is_verb(r, "watch")) {

@@ -236,6 +236,14 @@ void opr_api_log(struct opr_req *r);
 /* Answers with a log that goes on (log_follow.c), or with the agent's refusal. */
 void opr_log_follow(struct opr_req *r, struct opr_endpoint *endpoint, const char *path);
 void opr_log_refuse(struct opr_req *r, int status, struct opr_str text);
+void opr_api_exec(struct opr_req *r); /* and attach */
+/* The container that a request's query names, or the only one; answers where there is none
+ * (node_agent.c). */
+opr_status opr_pod_container(struct opr_req *r, const struct opr_obj *pod, const char **ret_name);
+/* The agent of a node, as the API server speaks to it. OPR_E_NOT_FOUND: no such node, or it has
+ * told no address. Owned: opr_endpoint_unref(). */
+opr_status opr_agent_endpoint(struct opr_req *r, const char *node,
+                              struct opr_endpoint **ret_endpoint, struct opr_error *reterr);
 void opr_api_review(struct opr_req *r); /* the virtual kinds that are created, never stored */
 
 /* -- admission (admission.c, services.c) ---------------------------------------------------- */

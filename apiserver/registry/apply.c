@@ -70,23 +70,45 @@ static opr_status check_config(struct opr_req *r, struct json_object *config)
     return OPR_OK;
 }
 
+/* Keys that stand twice in a map: an error or warnings. */
+static opr_status judge_duplicates(struct opr_req *r, const struct opr_field_errors *duplicates)
+{
+    struct opr_buf text = {0};
+    for (size_t i = 0; i < duplicates->count; i++) {
+        opr_buf_printf(&text, "\n  %s", duplicates->items[i].message);
+        if (r->strictness == OPR_STRICT_WARN) {
+            opr_api_warn(r, duplicates->items[i].message);
+        }
+    }
+    opr_status st = OPR_OK;
+    if (text.len > 0 && r->strictness == OPR_STRICT_ERROR) {
+        st = opr_api_fail(r, 400, "BadRequest",
+                          "error strict decoding YAML: error converting YAML to JSON: yaml: "
+                          "unmarshal errors:%.*s",
+                          (int)text.len, text.data);
+    }
+    opr_buf_fini(&text);
+    return st;
+}
+
 static opr_status read_config(struct opr_req *r, struct json_object **ret_config)
 {
     struct opr_error err = {0};
+    struct opr_field_errors duplicates = {.arena = r->arena};
     struct json_object *config = NULL;
-    if (opr_yaml_to_doc(r->http->body, &config, &err) != OPR_OK) {
+    if (opr_yaml_to_doc(r->http->body, &duplicates, &config, &err) != OPR_OK) {
         return opr_api_fail(r, 400, "BadRequest", "error decoding YAML: %s", err.message);
     }
     if (!config) { /* nothing was said */
         config = json_object_new_object();
     }
-    opr_status st = OPR_OK;
-    if (!json_object_is_type(config, json_type_object)) {
+    opr_status st = judge_duplicates(r, &duplicates);
+    if (st == OPR_OK && !json_object_is_type(config, json_type_object)) {
         st = opr_api_fail(r, 400, "BadRequest",
                           "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
                           "json: cannot unmarshal array into Go value of type "
                           "map[string]interface {}");
-    } else {
+    } else if (st == OPR_OK) {
         st = check_config(r, config);
     }
     if (st != OPR_OK) {

@@ -45,6 +45,7 @@ static const struct rule view[] = {
 static const struct rule edit[] = {
     {READ " " WRITE, "core", ALL_NAMESPACED " secrets"},
     {"create", "core", "serviceaccounts/token"},
+    {READ " create", "core", "pods/exec pods/attach"},
     {"impersonate", "core", "serviceaccounts"},
     {READ, "core", "namespaces namespaces/status pods/status services/status"},
     {READ " " WRITE, "apps", "deployments deployments/scale replicasets replicasets/scale"},

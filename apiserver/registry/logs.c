@@ -9,57 +9,6 @@
 
 #define LOG_TIMEOUT_MS 20000
 
-static const char *first_container(const struct opr_obj *pod)
-{
-    return opr_json_str(pod, "/spec/containers/0/name", "");
-}
-
-/* "a container name must be specified" where there are several and none is the default. */
-static opr_status pick_container(struct opr_req *r, const struct opr_obj *pod,
-                                 const char **ret_name)
-{
-    const char *given = opr_api_query(r, "container");
-    static const char *const lists[] = {"/spec/containers", "/spec/initContainers"};
-    if (!given || !*given) {
-        if (opr_json_len(opr_json_at(pod, lists[0])) > 1) {
-            return opr_api_fail(r, 400, "BadRequest",
-                                "a container name must be specified for pod %s", r->name);
-        }
-        *ret_name = first_container(pod);
-        return OPR_OK;
-    }
-    for (size_t i = 0; i < 2; i++) {
-        const struct opr_obj *list = opr_json_at(pod, lists[i]);
-        for (const struct opr_obj *c = opr_json_first(list); c; c = opr_json_next(c)) {
-            if (strcmp(opr_json_str(c, "/name", ""), given) == 0) {
-                *ret_name = given;
-                return OPR_OK;
-            }
-        }
-    }
-    return opr_api_fail(r, 400, "BadRequest", "container %s is not valid for pod %s", given,
-                        r->name);
-}
-
-/* "https://IP:PORT" of the agent of a node; NULL: it has told no address. */
-static const char *agent_url(struct opr_req *r, const char *node_name)
-{
-    const struct opr_kind *kind = opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("nodes"));
-    struct opr_obj *node = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", node_name));
-    int64_t port = opr_json_int(node, "/status/daemonEndpoints/kubeletEndpoint/Port", 0);
-    const char *url = NULL;
-    const struct opr_obj *addresses = opr_json_at(node, "/status/addresses");
-    for (const struct opr_obj *a = opr_json_first(addresses); a && port > 0 && !url;
-         a = opr_json_next(a)) {
-        if (strcmp(opr_json_str(a, "/type", ""), "InternalIP") == 0) {
-            url = opr_arena_printf(r->arena, "https://%s:%lld", opr_json_str(a, "/address", ""),
-                                   (long long)port);
-        }
-    }
-    opr_json_unref(node);
-    return url;
-}
-
 static const char *log_path(struct opr_req *r, const char *container)
 {
     static const char *const passed[] = {"follow",     "tailLines",    "previous",
@@ -118,27 +67,19 @@ static void fetch(struct opr_req *r, struct opr_endpoint *endpoint, const char *
 static void serve(struct opr_req *r, const struct opr_obj *pod)
 {
     const char *container = NULL;
-    const char *node = opr_json_str(pod, "/spec/nodeName", "");
-    if (pick_container(r, pod, &container) != OPR_OK) {
+    struct opr_endpoint *endpoint = NULL;
+    struct opr_error err = {0};
+    if (opr_pod_container(r, pod, &container) != OPR_OK) {
         return;
     }
-    const char *url = *node ? agent_url(r, node) : NULL;
-    if (!url) {
+    opr_status st = opr_agent_endpoint(r, opr_json_str(pod, "/spec/nodeName", ""), &endpoint, &err);
+    if (st == OPR_E_NOT_FOUND) {
         opr_api_fail(r, 400, "BadRequest",
                      "container \"%s\" in pod \"%s\" is waiting to start: no node runs it yet",
                      container, r->name);
         return;
     }
-    struct opr_endpoint_config config = {
-        .url = url,
-        .ca_pem = r->api->pki.ca_cert,
-        .client_cert_pem = r->api->pki.client_cert,
-        .client_key_pem = r->api->pki.client_key,
-        .user_agent = "operon-apiserver",
-    };
-    struct opr_endpoint *endpoint = NULL;
-    struct opr_error err = {0};
-    if (opr_endpoint_new(&config, &endpoint, &err) != OPR_OK) {
+    if (st != OPR_OK) {
         opr_api_fail(r, 500, NULL, "%s", err.message);
         return;
     }

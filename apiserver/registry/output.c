@@ -11,20 +11,30 @@ const struct opr_kind *opr_api_stored_kind(const struct opr_kind *kind)
     return kind->stored_as ? kind->stored_as : kind;
 }
 
+/* Brings an object that was stored under another schema, of an earlier state of the CRD or of
+ * another version, under this one. One that can not be is shown as it is stored. */
+static void fit_custom(const struct opr_kind *kind, struct json_object *doc)
+{
+    if (opr_schema_prune(kind, doc, OPR_STRICT_IGNORE, NULL, NULL) == OPR_OK) {
+        opr_schema_default(kind, doc);
+    }
+}
+
 struct opr_obj *opr_api_view(const struct opr_kind *kind, const struct opr_obj *stored)
 {
     const struct opr_kind *from = opr_api_stored_kind(kind);
     char version[160];
     snprintf(version, sizeof version, "%s%s%s", kind->group, *kind->group ? "/" : "",
              kind->version);
-    if (strcmp(opr_json_str(stored, "/apiVersion", ""), version) == 0) {
+    if (strcmp(opr_json_str(stored, "/apiVersion", ""), version) == 0 && !kind->is_amended) {
         return opr_json_ref(stored);
     }
     struct json_object *doc = opr_doc_from_obj(stored);
-    if (from != kind) {
-        opr_schema_convert(from, kind, doc);
+    if (kind->is_custom) {
+        opr_doc_put_str(doc, "/apiVersion", version);
+        fit_custom(kind, doc);
     } else {
-        opr_doc_put_str(doc, "/apiVersion", version); /* another version of a custom kind */
+        opr_schema_convert(from, kind, doc);
     }
     struct opr_obj *obj = opr_doc_to_obj(doc);
     json_object_put(doc);

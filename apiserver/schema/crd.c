@@ -132,6 +132,7 @@ static void build_kind(struct opr__crd_builder *b, struct json_object *version,
     k->categories = opr__crd_texts(b, opr_doc_at(spec, "/names/categories"));
     k->is_namespaced = strcmp(opr_doc_str(spec, "/scope", ""), "Namespaced") == 0;
     k->is_custom = true;
+    k->is_amended = opr_doc_int(c->crd, "/metadata/generation", 1) > 1;
     k->has_generation = true;
     k->type = build_root(b, version);
     build_subresources(b, version, k);

@@ -79,7 +79,7 @@ static opr_status decode_yaml(const struct opr_kind *kind, struct opr_str text,
                               struct opr_error *reterr)
 {
     struct opr_buf json = {0};
-    opr_status st = opr__yaml_to_json(text, &json, reterr);
+    opr_status st = opr__yaml_to_json(text, &json, NULL, reterr);
     if (st == OPR_OK) {
         st = decode_text(kind, opr_buf_str(&json), ret_doc, errors, reterr);
     }
@@ -141,11 +141,11 @@ opr_status opr_schema_prune(const struct opr_kind *kind, struct json_object *doc
     return st;
 }
 
-opr_status opr_yaml_to_doc(struct opr_str text, struct json_object **ret_doc,
-                           struct opr_error *reterr)
+opr_status opr_yaml_to_doc(struct opr_str text, struct opr_field_errors *duplicates,
+                           struct json_object **ret_doc, struct opr_error *reterr)
 {
     struct opr_buf json = {0};
-    opr_status st = opr__yaml_to_json(text, &json, reterr);
+    opr_status st = opr__yaml_to_json(text, &json, duplicates, reterr);
     if (st == OPR_OK) {
         st = opr__decode_json(NULL, opr_buf_str(&json), ret_doc, NULL, reterr);
     }

@@ -20,9 +20,10 @@ OPR_NODISCARD opr_status opr__decode_json(const struct opr_schema_type *type, st
 /* The magic, runtime.Unknown and the message in it. kind NULL: found by the envelope. */
 OPR_NODISCARD opr_status opr__decode_proto(const struct opr_kind *kind, struct opr_str body,
                                            struct json_object **ret_doc, struct opr_error *reterr);
-/* YAML to the JSON text that stands for it, duplicate keys included. Several documents become an
- * array; none, null. */
+/* YAML to the JSON text that stands for it, duplicate keys included (and named with their lines in
+ * duplicates, which may be NULL). Several documents become an array; none, null. */
 OPR_NODISCARD opr_status opr__yaml_to_json(struct opr_str text, struct opr_buf *json,
+                                           struct opr_field_errors *duplicates,
                                            struct opr_error *reterr);
 
 #ifdef __cplusplus

@@ -125,8 +125,26 @@ static void host_ports(struct json_object *containers)
     }
 }
 
+/* podIP and the first of podIPs are one address; podIP counts where they differ. */
+static void join_addresses(struct json_object *status)
+{
+    struct json_object *all = json_object_object_get(status, "podIPs");
+    const char *one = opr_doc_str(status, "/podIP", "");
+    const char *first = opr_doc_str(all, "/0/ip", "");
+    if (*one && strcmp(one, first) != 0) {
+        struct json_object *address = json_object_new_object();
+        set_text(address, "ip", one);
+        all = json_object_new_array();
+        json_object_array_add(all, address);
+        json_object_object_add(status, "podIPs", all);
+    } else if (!*one && *first) {
+        set_text(status, "podIP", first);
+    }
+}
+
 void opr__default_pod(struct json_object *pod)
 {
+    join_addresses(json_object_object_get(pod, "status"));
     struct json_object *spec = json_object_object_get(pod, "spec");
     requests_from_limits(json_object_object_get(spec, "containers"));
     requests_from_limits(json_object_object_get(spec, "initContainers"));

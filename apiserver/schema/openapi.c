@@ -149,18 +149,25 @@ static void add_patch_strategy(struct json_object *o, const struct opr_type_fiel
     }
 }
 
+/* A schema that may get more members: in v3 nothing may stand beside a $ref. Takes schema over. */
+static struct json_object *beside_ref(const struct opr__openapi *d, struct json_object *schema)
+{
+    if (d->is_v2 || !json_object_object_get_ex(schema, "$ref", NULL)) {
+        return schema;
+    }
+    struct json_object *all = json_object_new_array(), *outer = json_object_new_object();
+    json_object_array_add(all, schema);
+    json_object_object_add(outer, "allOf", all);
+    return outer;
+}
+
 static struct json_object *property(struct opr__openapi *d, const struct opr_type_field *f)
 {
     struct json_object *schema = schema_of(d, f->type);
-    bool has_more = f->default_json || f->merge_key ||
-                    (f->flags & (OPR_FIELD_PATCH_MERGE | OPR_FIELD_PATCH_RETAIN_KEYS |
-                                 OPR_FIELD_PATCH_REPLACE));
-    if (has_more && !d->is_v2 && json_object_object_get_ex(schema, "$ref", NULL)) {
-        /* in v3 nothing may stand beside a $ref */
-        struct json_object *all = json_object_new_array(), *outer = json_object_new_object();
-        json_object_array_add(all, schema);
-        json_object_object_add(outer, "allOf", all);
-        schema = outer;
+    if (f->default_json || f->merge_key ||
+        (f->flags &
+         (OPR_FIELD_PATCH_MERGE | OPR_FIELD_PATCH_RETAIN_KEYS | OPR_FIELD_PATCH_REPLACE))) {
+        schema = beside_ref(d, schema);
     }
     add_patch_strategy(schema, f);
     if (f->default_json) {
@@ -255,27 +262,33 @@ static void add_gvk(struct json_object *schema, const struct opr_kind *k, bool i
     json_object_array_add(all, opr__openapi_gvk(k, is_list));
 }
 
-/* The CRD's own schema, with what every object has. */
-static struct json_object *custom_schema(struct opr__openapi *d, const struct opr_kind *k)
+/* What every object has, in the words that "kubectl explain" shows. */
+static void describe_members(const struct opr__openapi *d, struct json_object *properties)
 {
-    const struct opr_schema_rules *r = k->type->rules;
-    struct json_object *schema = r ? opr_doc_dup(r->source) : json_object_new_object();
-    struct json_object *properties = json_object_object_get(schema, "properties");
-    if (!properties) {
-        properties = json_object_new_object();
-        json_object_object_add(schema, "properties", properties);
+    static const char *const members[][2] = {
+        {"apiVersion", "APIVersion defines which version of the schema the object is written in: "
+                       "GROUP/VERSION, or v1 for the core group."},
+        {"kind", "Kind is the name of the object's type, in CamelCase. It cannot be changed."},
+        {"metadata", "Metadata is what all objects have: name, labels, owners and the like."},
+    };
+    struct json_object *member;
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (json_object_object_get_ex(properties, members[i][0], &member)) {
+            member = beside_ref(d, json_object_get(member));
+            json_object_object_add(member, "description", text(members[i][1]));
+            json_object_object_add(properties, members[i][0], member);
+        }
     }
-    json_object_object_add(schema, "type", text("object"));
-    json_object_object_add(properties, "apiVersion", scalar("string", NULL));
-    json_object_object_add(properties, "kind", scalar("string", NULL));
-    json_object_object_add(properties, "metadata", opr__openapi_ref(d, opr__type_object_meta));
-    return schema;
 }
 
-static struct json_object *list_schema(struct opr__openapi *d, const char *item)
+static struct json_object *list_schema(struct opr__openapi *d, const struct opr_kind *k,
+                                       const char *item)
 {
     struct json_object *schema = scalar("object", NULL), *properties = json_object_new_object();
     struct json_object *items = scalar("array", NULL), *required = json_object_new_array();
+    char description[OPR__OPENAPI_NAME_MAX];
+    snprintf(description, sizeof(description), "%s is a list of %s", k->list_kind, k->kind);
+    json_object_object_add(schema, "description", text(description));
     json_object_object_add(items, "items", opr__openapi_ref_name(d, item));
     json_object_object_add(properties, "apiVersion", scalar("string", NULL));
     json_object_object_add(properties, "items", items);
@@ -293,14 +306,18 @@ void opr__openapi_add_kind(struct opr__openapi *d, const struct opr_kind *k)
     opr__openapi_name(k, false, name);
     opr__openapi_name(k, true, list);
     if (k->is_custom) {
-        json_object_object_add(d->schemas, name, custom_schema(d, k));
+        json_object_object_add(d->schemas, name, opr__openapi_custom(d, k));
     } else {
         json_object_put(opr__openapi_ref(d, k->type));
     }
-    add_gvk(json_object_object_get(d->schemas, name), k, false);
+    struct json_object *schema = json_object_object_get(d->schemas, name);
+    describe_members(d, json_object_object_get(schema, "properties"));
+    add_gvk(schema, k, false);
     if (!k->is_virtual) {
-        json_object_object_add(d->schemas, list, list_schema(d, name));
-        add_gvk(json_object_object_get(d->schemas, list), k, true);
+        schema = list_schema(d, k, name);
+        describe_members(d, json_object_object_get(schema, "properties"));
+        json_object_object_add(d->schemas, list, schema);
+        add_gvk(schema, k, true);
     }
 }
 

@@ -24,6 +24,10 @@ void opr__openapi_name(const struct opr_kind *k, bool is_list,
                        char ret_name[OPR__OPENAPI_NAME_MAX]);
 /* {"group","kind","version"}. Owned. */
 struct json_object *opr__openapi_gvk(const struct opr_kind *k, bool is_list);
+/* The schema of a custom kind: its CRD's, with what every object has. Owned. Version 2 knows less:
+ * nullable, defaults, anyOf and the like are left out, as is all below what may hold unknown
+ * members. */
+struct json_object *opr__openapi_custom(struct opr__openapi *d, const struct opr_kind *k);
 /* Adds the paths of a kind. */
 void opr__openapi_add_paths(struct opr__openapi *d, struct json_object *paths,
                             const struct opr_kind *k);

@@ -22,7 +22,9 @@ enum { /* subresources */
        OPR_SUB_LOG = 8u,
        OPR_SUB_EVICTION = 16u,
        OPR_SUB_TOKEN = 32u,
-       OPR_SUB_FINALIZE = 64u
+       OPR_SUB_FINALIZE = 64u,
+       OPR_SUB_EXEC = 128u,
+       OPR_SUB_ATTACH = 256u
 };
 
 struct opr_kind {
@@ -32,6 +34,8 @@ struct opr_kind {
     bool is_namespaced;
     bool is_virtual; /* answered, never stored (SubjectAccessReview, TokenReview, Binding, Scale) */
     bool is_custom;
+    bool is_amended;       /* custom: the CRD was changed since it was made, so that objects stored
+                              earlier may lack defaults, or have members that are gone */
     bool has_generation;   /* metadata.generation rises when something beside metadata and status
                               changes */
     uint32_t subresources; /* OPR_SUB_* */
@@ -92,9 +96,11 @@ OPR_NODISCARD opr_status opr_schema_decode(const struct opr_kind *kind, struct o
 OPR_NODISCARD opr_status opr_schema_prune(const struct opr_kind *kind, struct json_object *doc,
                                           int strictness, struct opr_field_errors *errors,
                                           struct opr_error *reterr);
-/* YAML (or JSON) text to a document; a text of several documents gives an array of them. */
-OPR_NODISCARD opr_status opr_yaml_to_doc(struct opr_str text, struct json_object **ret_doc,
-                                         struct opr_error *reterr);
+/* YAML (or JSON) text to a document; a text of several documents gives an array of them. Keys that
+ * a map has twice are named in duplicates ("line 3: key "a" already set in map"), which may be
+ * NULL; the last one counts. */
+OPR_NODISCARD opr_status opr_yaml_to_doc(struct opr_str text, struct opr_field_errors *duplicates,
+                                         struct json_object **ret_doc, struct opr_error *reterr);
 
 /* Changes a document of one kind to the other kind of the same resource (kind->stored_as),
  * apiVersion and kind with it. Prune or decode afterwards restores the order of members. */

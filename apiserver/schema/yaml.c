@@ -19,6 +19,7 @@
 struct writer {
     yaml_document_t *doc;
     struct opr_buf *json;
+    struct opr_field_errors *duplicates; /* NULL: they do not matter */
     struct opr_error *reterr;
     size_t nodes, nodes_max;
     int depth;
@@ -204,12 +205,11 @@ static bool is_merge(const yaml_node_t *key)
     return key->type == YAML_SCALAR_NODE && is_plain(key) && opr_str_is(node_text(key), "<<");
 }
 
-static bool has_key(struct writer *w, yaml_node_t *map, yaml_node_t *key)
+static bool has_key_before(struct writer *w, yaml_node_t *map, const yaml_node_pair_t *end,
+                           yaml_node_t *key)
 {
-    size_t pairs = (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start);
-    w->nodes += pairs / 64; /* a merge costs time for each pair of keys */
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
+    w->nodes += (size_t)(end - map->data.mapping.pairs.start) / 64; /* it costs time for each */
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < end; p++) {
         yaml_node_t *other = yaml_document_get_node(w->doc, p->key);
         if (other->type == YAML_SCALAR_NODE && key->type == YAML_SCALAR_NODE &&
             opr_str_eq(node_text(other), node_text(key))) {
@@ -254,11 +254,25 @@ static opr_status write_merged(struct writer *w, yaml_node_t *into, yaml_node_t 
     for (yaml_node_pair_t *p = from->data.mapping.pairs.start; p < from->data.mapping.pairs.top;
          p++) {
         yaml_node_t *key = yaml_document_get_node(w->doc, p->key);
-        if (!is_merge(key) && !has_key(w, into, key)) {
+        if (!is_merge(key) && !has_key_before(w, into, into->data.mapping.pairs.top, key)) {
             OPR_TRY(write_pair(w, p, is_first));
         }
     }
     return OPR_OK;
+}
+
+/* A key that is in the map before this pair already. */
+static void note_duplicate(struct writer *w, yaml_node_t *map, yaml_node_pair_t *at)
+{
+    yaml_node_t *key = yaml_document_get_node(w->doc, at->key);
+    if (!w->duplicates || key->type != YAML_SCALAR_NODE || !has_key_before(w, map, at, key)) {
+        return;
+    }
+    struct opr_str name = node_text(key);
+    const char *message =
+        opr_arena_printf(w->duplicates->arena, "line %zu: key \"%.*s\" already set in map",
+                         key->start_mark.line + 1, OPR_STR_ARG(name));
+    opr_field_errors_add(w->duplicates, "DuplicateField", "", message);
 }
 
 static opr_status write_mapping(struct writer *w, yaml_node_t *n)
@@ -266,6 +280,7 @@ static opr_status write_mapping(struct writer *w, yaml_node_t *n)
     bool is_first = true;
     opr_buf_add_char(w->json, '{');
     for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
+        note_duplicate(w, n, p);
         if (is_merge(yaml_document_get_node(w->doc, p->key))) {
             yaml_node_t *from = yaml_document_get_node(w->doc, p->value);
             OPR_TRY(write_merged(w, n, from, &is_first));
@@ -313,14 +328,15 @@ static opr_status parser_error(const yaml_parser_t *p, struct opr_error *reterr)
 }
 
 /* One document; *ret_more false where there is none left. */
-static opr_status write_document(yaml_parser_t *parser, struct opr_buf *json, bool *ret_more,
+static opr_status write_document(yaml_parser_t *parser, struct opr_buf *json,
+                                 struct opr_field_errors *duplicates, bool *ret_more,
                                  struct opr_error *reterr)
 {
     yaml_document_t doc;
     if (!yaml_parser_load(parser, &doc)) {
         return parser_error(parser, reterr);
     }
-    struct writer w = {.doc = &doc, .json = json, .reterr = reterr};
+    struct writer w = {.doc = &doc, .json = json, .duplicates = duplicates, .reterr = reterr};
     w.nodes_max = (size_t)(doc.nodes.top - doc.nodes.start) * NODES_PER_NODE_MAX + NODES_FREE;
     yaml_node_t *root = yaml_document_get_root_node(&doc);
     *ret_more = root != NULL;
@@ -335,7 +351,8 @@ static bool is_null(struct opr_str json)
     return opr_str_is(json, "null");
 }
 
-opr_status opr__yaml_to_json(struct opr_str text, struct opr_buf *json, struct opr_error *reterr)
+opr_status opr__yaml_to_json(struct opr_str text, struct opr_buf *json,
+                             struct opr_field_errors *duplicates, struct opr_error *reterr)
 {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) {
@@ -348,7 +365,7 @@ opr_status opr__yaml_to_json(struct opr_str text, struct opr_buf *json, struct o
     opr_status st = OPR_OK;
     for (bool has_more = true; has_more && st == OPR_OK;) {
         struct opr_buf one = {0};
-        st = write_document(&parser, &one, &has_more, reterr);
+        st = write_document(&parser, &one, duplicates, &has_more, reterr);
         if (st == OPR_OK && has_more && !is_null(opr_buf_str(&one))) {
             opr_buf_add_text(&all, count++ ? "," : "");
             opr_buf_add_str(&all, opr_buf_str(&one));

@@ -83,7 +83,8 @@ static void run_handler(void *arg)
     struct opr__exchange *x = arg;
     struct opr_loop *loop = x->server->loop;
     x->server->handler->handle(x->server->handler, &x->req, &x->res);
-    if (x->res.status < 200 || x->res.status > 599) {
+    bool is_tunnel = x->res.status == 101 && x->res.source;
+    if (!is_tunnel && (x->res.status < 200 || x->res.status > 599)) {
         x->res.status = 500;
     }
     opr_loop_post(loop, on_handled, x);
@@ -182,6 +183,7 @@ const char *opr__http_reason(int status)
         int status;
         const char *reason;
     } reasons[] = {
+        {101, "Switching Protocols"},
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},

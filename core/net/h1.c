@@ -8,7 +8,7 @@
 
 #define BODY_PART_BYTES (32 * 1024)
 
-enum h1_phase { H1_HEAD, H1_BODY, H1_CHUNKED, H1_BUSY };
+enum h1_phase { H1_HEAD, H1_BODY, H1_CHUNKED, H1_BUSY, H1_TUNNEL };
 
 struct h1 {
     struct opr_buf in;
@@ -185,8 +185,22 @@ static void process(struct opr__conn *c)
             goes_on = read_chunks(c);
             break;
         case H1_BUSY:
+        case H1_TUNNEL:
             return;
         }
+    }
+    if (h->in.len == 0) {
+        opr_buf_fini(&h->in);
+    }
+}
+
+/* What the tunnel does not take now waits here, and then in the socket. */
+static void feed_tunnel(struct h1 *h)
+{
+    struct opr__exchange *x = h->x;
+    if (h->in.len > 0 && x->is_attached && x->res.source) {
+        struct opr_http_tunnel *t = (struct opr_http_tunnel *)x->res.source;
+        opr_buf_consume(&h->in, t->push(t, opr_buf_str(&h->in)));
     }
     if (h->in.len == 0) {
         opr_buf_fini(&h->in);
@@ -200,13 +214,17 @@ static void h1_input(struct opr__conn *c, struct opr_str data)
         return; /* no request follows any more */
     }
     opr_buf_add_str(&h->in, data);
-    process(c);
+    if (h->phase == H1_TUNNEL) {
+        feed_tunnel(h);
+    } else {
+        process(c);
+    }
 }
 
 static bool h1_wants_input(struct opr__conn *c)
 {
     struct h1 *h = c->state;
-    return h->phase != H1_BUSY || h->in.len < OPR__IN_HIGH_BYTES;
+    return h->phase < H1_BUSY || h->in.len < OPR__IN_HIGH_BYTES;
 }
 
 static void write_head(struct opr__conn *c, struct opr__exchange *x)
@@ -226,6 +244,11 @@ static void write_head(struct opr__conn *c, struct opr__exchange *x)
         }
     }
     h->is_chunked_response = false;
+    if (h->phase == H1_TUNNEL) {
+        opr_buf_add_text(&c->out, "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+        x->is_head_sent = true;
+        return;
+    }
     if (!res->source) {
         if (opr__has_body(res->status)) {
             opr_buf_printf(&c->out, "Content-Length: %zu\r\n", res->body.len);
@@ -300,6 +323,9 @@ static bool h1_fill(struct opr__conn *c)
         finish(c);
         return true;
     }
+    if (h->phase == H1_TUNNEL) {
+        feed_tunnel(h); /* what came before it was attached */
+    }
     if (st != OPR_OK) {
         opr__conn_close(c); /* cut short: the peer must not take it for the whole */
         return false;
@@ -310,6 +336,10 @@ static bool h1_fill(struct opr__conn *c)
 static void h1_respond(struct opr__conn *c, struct opr__exchange *x)
 {
     struct h1 *h = c->state;
+    if (x->res.status == 101) {
+        h->phase = H1_TUNNEL;
+        h->is_keep_alive = false;
+    }
     if (!x->res.source) {
         h->progress = c->n_written;
         opr__conn_deadline(c, OPR__STALL_MS);
@@ -323,8 +353,11 @@ static void h1_respond(struct opr__conn *c, struct opr__exchange *x)
 /* The pump that follows pulls. */
 static void h1_wake(struct opr__conn *c, struct opr__exchange *x)
 {
-    (void)c;
+    struct h1 *h = c->state;
     (void)x;
+    if (h->phase == H1_TUNNEL) {
+        feed_tunnel(h);
+    }
 }
 
 static void h1_timeout(struct opr__conn *c)
@@ -356,7 +389,7 @@ static void h1_drain(struct opr__conn *c)
 {
     struct h1 *h = c->state;
     h->is_keep_alive = false;
-    if (h->phase != H1_BUSY) {
+    if (h->phase < H1_BUSY) {
         if (h->is_receiving) {
             refuse(c, 503);
         } else if (opr__conn_pending(c) == 0) {

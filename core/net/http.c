@@ -91,16 +91,36 @@ void opr_url_encode(struct opr_buf *b, struct opr_str text)
     }
 }
 
+/* Name and value, not decoded yet. */
+static bool next_parameter(struct opr_str *rest, struct opr_str *ret_name,
+                           struct opr_str *ret_value)
+{
+    struct opr_str part;
+    if (!opr_str_next(rest, '&', &part)) {
+        return false;
+    }
+    const char *eq = part.len ? memchr(part.ptr, '=', part.len) : NULL;
+    *ret_name = eq ? opr_str_n(part.ptr, (size_t)(eq - part.ptr)) : part;
+    *ret_value = eq ? opr_str_n(eq + 1, part.len - ret_name->len - 1) : opr_str_n("", 0);
+    return true;
+}
+
+bool opr_query_next(struct opr_arena *a, struct opr_str *rest, struct opr_str *ret_name,
+                    struct opr_str *ret_value)
+{
+    struct opr_str name, value;
+    if (!next_parameter(rest, &name, &value)) {
+        return false;
+    }
+    *ret_name = opr_url_decode(a, name, true);
+    *ret_value = opr_url_decode(a, value, true);
+    return true;
+}
+
 struct opr_str opr_query_get(struct opr_arena *a, struct opr_str query, const char *name)
 {
-    struct opr_str rest = query, part;
-    while (opr_str_next(&rest, '&', &part)) {
-        struct opr_str key = part, value = opr_str_n("", 0);
-        const char *eq = part.len ? memchr(part.ptr, '=', part.len) : NULL;
-        if (eq) {
-            key = opr_str_n(part.ptr, (size_t)(eq - part.ptr));
-            value = opr_str_n(eq + 1, part.len - key.len - 1);
-        }
+    struct opr_str rest = query, key, value;
+    while (next_parameter(&rest, &key, &value)) {
         if (opr_str_is(opr_url_decode(a, key, true), name)) {
             return opr_url_decode(a, value, true);
         }

@@ -53,12 +53,21 @@ struct opr_http_source {
     void (*close)(struct opr_http_source *s);
 };
 
+/* What an HTTP/1.1 connection becomes with an answer 101: bytes both ways. Its source is what goes
+ * to the peer; all calls come from the connection's loop. */
+struct opr_http_tunnel {
+    struct opr_http_source source; /* first member */
+    /* Takes bytes of the peer and returns how many, after attach. What it leaves comes again after
+     * a wake; meanwhile no more is read from the peer. Must not block. */
+    size_t (*push)(struct opr_http_tunnel *t, struct opr_str data);
+};
+
 struct opr_http_response {
     int status;
     struct opr_http_header headers[16]; /* memory: static or from the request's arena */
     size_t n_headers;
     struct opr_buf body;            /* owned: opr_http_response_fini() */
-    struct opr_http_source *source; /* owned, instead of body; NULL: none */
+    struct opr_http_source *source; /* owned, instead of body; NULL: none; a tunnel's with 101 */
 };
 
 struct opr_http_handler {
@@ -75,6 +84,9 @@ struct opr_str opr_http_request_header(const struct opr_http_request *req, const
 /* Percent decoding into the arena; '+' is a space only in queries. */
 struct opr_str opr_url_decode(struct opr_arena *a, struct opr_str text, bool is_query);
 void opr_url_encode(struct opr_buf *b, struct opr_str text);
+/* The next parameter of *rest, decoded; false: there is none. */
+bool opr_query_next(struct opr_arena *a, struct opr_str *rest, struct opr_str *ret_name,
+                    struct opr_str *ret_value);
 /* First value of a query parameter, decoded; {NULL,0} where it is absent. */
 struct opr_str opr_query_get(struct opr_arena *a, struct opr_str query, const char *name);
 

@@ -15,14 +15,11 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import xml.etree.ElementTree
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from cluster import OPERON  # noqa: E402
+from upstream import REAL, REAL_BIN, missing, run_specs  # noqa: E402
 
-REAL = os.environ.get("REAL_KUBERNETES", os.path.join(HERE, "../../../shared/real"))
-REAL_BIN = os.environ.get("REAL_BIN", os.path.expanduser("~/.cache/real-kubernetes/bin"))
 PORT = os.environ.get("E2E_PORT", "19543")
 UPSTREAM = os.environ.get("E2E_UPSTREAM") == "1"
 PROGRAMS = ("e2e.test", "kube-apiserver", "etcd", "kubectl", "kwok", "kube-controller-manager",
@@ -36,29 +33,7 @@ FOCUS = r"\[sig-apps\] (Deployment|ReplicaSet) .*\[Conformance\]|SchedulerPredic
 EXPECTED = {"Deployment": 8, "ReplicaSet": 5, "SchedulerPredicates": 3}
 
 
-def missing():
-    if not os.path.exists(os.path.join(REAL, "up.sh")):
-        return "no fixture with up.sh and down.sh (REAL_KUBERNETES)"
-    absent = [p for p in PROGRAMS if not os.path.exists(os.path.join(REAL_BIN, p))]
-    if absent:
-        return f"not built: {', '.join(absent)} (REAL_BIN)"
-    return None if shutil.which("go") else "the fixture needs go, to find kwok's stages"
-
-
-def outcomes(folder):
-    """Spec name -> "" or the text of its failure, of those that ran."""
-    found = {}
-    for name in os.listdir(folder):
-        if name.startswith("junit") and name.endswith(".xml"):
-            for case in xml.etree.ElementTree.parse(os.path.join(folder, name)).iter("testcase"):
-                if case.find("skipped") is None and "[It]" in case.get("name"):
-                    bad = [case.find(kind) for kind in ("failure", "error")]
-                    found[case.get("name")] = "".join(b.get("message", "?") + (b.text or "")[-2000:]
-                                                      for b in bad if b is not None)
-    return found
-
-
-@unittest.skipIf(missing(), missing())
+@unittest.skipIf(missing(*PROGRAMS), missing(*PROGRAMS))
 class Conformance(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -90,18 +65,7 @@ class Conformance(unittest.TestCase):
         shutil.rmtree(cls.dir, ignore_errors=True)
 
     def test_specs(self):
-        reports = os.path.join(self.dir, "reports")
-        program = [os.path.join(REAL_BIN, "e2e.test"), f"-kubeconfig={self.config}",
-                   "-provider=skeleton", f"--ginkgo.focus={FOCUS}", "--ginkgo.no-color",
-                   "--minStartupPods=-1", "--allowed-not-ready-nodes=-1", "--disable-log-dump",
-                   "--dump-logs-on-failure=false", f"--report-dir={reports}"]
-        if not UPSTREAM:
-            program.append("--ginkgo.skip=" + "|".join(CANNOT_PASS))
-        with open(os.path.join(self.dir, "e2e.log"), "w") as log:
-            subprocess.run(program, stdout=log, stderr=subprocess.STDOUT, timeout=840)
-        found = outcomes(reports)
-        for name, failure in sorted(found.items()):
-            print("FAILED" if failure else "passed", name, file=sys.stderr)
+        found = run_specs(self.dir, self.config, FOCUS, () if UPSTREAM else CANNOT_PASS)
         failed = {n: f for n, f in found.items()
                   if f and not any(known in n for known in CANNOT_PASS)}
         if failed:

@@ -164,7 +164,14 @@ class Network(ClusterTest):
         self.assertEqual(set(self.ask("solo-1", gateway, 20, port)), {"web-1", "web-2"})
 
     def test_affinity_keeps_a_client_at_one_pod(self):
-        self.assertEqual(len(set(self.ask("solo-1", "sticky", 12))), 1)
+        first = set(self.ask("solo-1", "sticky", 12))
+        self.assertEqual(len(first), 1)
+        for i in range(6):  # each writes the whole table anew
+            self.cluster.operon("apply", "-f", "-", text=self.service(f"other-{i}", "none"))
+            wait_for("the rules are written", 20, lambda: "refused" in self.ask(None, f"other-{i}")[0])
+            self.assertEqual(set(self.ask("solo-1", "sticky", 2)), first)
+        for i in range(6):
+            self.cluster.operon("delete", "service", f"other-{i}")
 
     def test_an_internal_policy_local_stays_on_the_node(self):
         self.assertEqual(set(self.ask("web-1", "near", 10)), {"web-1"})
@@ -182,28 +189,34 @@ class Network(ClusterTest):
 
     def test_datagrams_of_one_socket_find_the_next_pod(self):
         ports = [{"port": 53, "targetPort": 5353, "protocol": "UDP"}]
-        self.cluster.operon("apply", "-f", "-", text=self.service("moving", "moving", ports=ports) + self.server(
+        self.cluster.operon("apply", "-f", "-", text=self.service(
+            "moving", "moving", ports=ports, type="NodePort") + self.server(
             "moving-1", "moving", "node-1", command=["python3", "-c", UDP_SERVER]))
         wait_for("the first answers", 20, lambda: self.inside(
             None, "python3", "-c", ASK_UDP, self.address("moving"), "53") == ["moving-1"])
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(0.2)
+        port = self.cluster.get("service", "moving")["spec"]["ports"][0]["nodePort"]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as n:
             s.connect((self.address("moving"), 53))
+            n.connect(("127.0.0.1", port))
 
-            def ask():
+            def ask(s):
                 try:
+                    s.settimeout(0.2)
                     s.send(b"x")
                     return s.recv(100).decode()
                 except OSError:
                     return None
-            wait_for("the first answers this socket", 5, lambda: ask() == "moving-1")
+            wait_for("the first answers this socket", 5, lambda: ask(s) == "moving-1")
+            wait_for("and that of the NodePort", 5, lambda: ask(n) == "moving-1")
             self.cluster.operon("apply", "-f", "-", text=self.server(
                 "moving-2", "moving", "node-2", command=["python3", "-c", UDP_SERVER]))
             wait_for("two endpoints", 20, lambda: sum(len(e["endpoints"] or []) for e in self.cluster.get(
                 "endpointslices")["items"] if e["metadata"]["labels"].get("kubernetes.io/service-name") == "moving") == 2)
             self.cluster.operon("delete", "pod", "moving-1")
             # well before the flow's own time is over, which each datagram begins anew
-            wait_for("the second answers this socket", 15, lambda: ask() == "moving-2")
+            wait_for("the second answers this socket", 15, lambda: ask(s) == "moving-2")
+            wait_for("and that of the NodePort", 15, lambda: ask(n) == "moving-2")
 
     def test_a_host_port_leads_to_its_pod_while_it_is_there(self):
         wait_for("the host port answers", 10, lambda: self.ask(None, "127.0.0.1", 1, 28081) == ["solo-1"])

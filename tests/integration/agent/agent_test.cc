@@ -61,6 +61,71 @@ TEST_F(Agent, ItsNodeTellsWhatItIsAndIsBelieved)
     EXPECT_TRUE(wait_for([&] { return ready() == "True"; }, 20)) << "as after a late lease";
 }
 
+TEST_F(Agent, ANodeThatIsDeletedRegistersAgainAndKeepsItsPods)
+{
+    create_sh("p", "exec sleep 600");
+    ASSERT_TRUE(waits_for("p", PHASE, "Running"));
+    pid_t pid = app("p", 0);
+    std::string uid = get("/api/v1/nodes/n1", "/metadata/uid");
+    ASSERT_EQ(OPR_OK, call("DELETE", "/api/v1/nodes/n1", ""));
+    ASSERT_EQ(
+        OPR_OK,
+        call("DELETE", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1", ""));
+    ASSERT_TRUE(wait_for(
+        [&] {
+            std::string now = get("/api/v1/nodes/n1", "/metadata/uid");
+            return !now.empty() && now != uid;
+        },
+        30));
+    EXPECT_TRUE(wait_for(
+        [&] { return get("/api/v1/nodes/n1", "/status/nodeInfo/operatingSystem") == "linux"; }));
+    EXPECT_EQ("n1", get("/api/v1/nodes/n1", "/metadata/labels/kubernetes.io~1hostname"));
+    EXPECT_TRUE(wait_for([&] {
+        return get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1",
+                   "/spec/holderIdentity") == "n1";
+    }));
+    EXPECT_EQ(0, kill(pid, 0));
+    EXPECT_EQ("0", pod("p", RESTARTS));
+}
+
+TEST_F(Agent, APodOfTheSameNameIsAnother)
+{
+    create_sh("p", "trap '' TERM; while :; do sleep 0.05; done");
+    ASSERT_TRUE(waits_for("p", PHASE, "Running"));
+    pid_t first = app("p", 0);
+    std::string uid = pod("p", "/metadata/uid");
+    ASSERT_EQ(OPR_OK, call("DELETE", "/api/v1/namespaces/default/pods/p?gracePeriodSeconds=0", ""));
+    create_sh("p", "exec sleep 600");
+    ASSERT_TRUE(waits_for("p", PHASE, "Running"));
+    EXPECT_NE(uid, pod("p", "/metadata/uid"));
+    EXPECT_NE(first, app("p", 0));
+    EXPECT_TRUE(wait_for([&] { return kill(first, 0) != 0; }));
+    EXPECT_TRUE(wait_for([&] { return access((dir + "/n1/pods/" + uid).c_str(), F_OK) != 0; }));
+    EXPECT_EQ("Running", pod("p", PHASE));
+}
+
+TEST_F(Agent, APodIsDeletedWhileItStarts)
+{
+    for (int i = 0; i < 5; i++) {
+        std::string name = "q" + std::to_string(i);
+        create_sh(name, "exec sleep 600");
+        if (i > 0) { /* at different points of its start */
+            std::this_thread::sleep_for(std::chrono::milliseconds(i * 4));
+        }
+        ASSERT_EQ(OPR_OK, call("DELETE", "/api/v1/namespaces/default/pods/" + name, ""));
+    }
+    EXPECT_TRUE(wait_for([&] {
+        struct opr_obj *o = nullptr;
+        (void)call("GET", "/api/v1/namespaces/default/pods", "", &o);
+        bool is_empty = opr_json_len(opr_json_at(o, "/items")) == 0;
+        opr_json_unref(o);
+        return is_empty;
+    }));
+    EXPECT_TRUE(wait_for([&] {
+        return system(("rmdir " + dir + "/n1/pods 2>/dev/null").c_str()) == 0;
+    })) << "a folder is left";
+}
+
 TEST_F(Agent, APodRunsAndIsDeleted)
 {
     create_sh("a", "echo hello; exec sleep 60");

@@ -139,6 +139,15 @@ TEST_F(Lifecycle, PreStopComesBeforeTheSignal)
     EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(990));
 }
 
+TEST_F(Lifecycle, AProbeMaySayMuch)
+{
+    create("p", R"("containers":[{)" + host("exec sleep 60") +
+                    R"(,"readinessProbe":{"timeoutSeconds":5,"exec":{"command":)"
+                    R"(["head","-c","300000","/dev/zero"]}}}])");
+    ASSERT_TRUE(waits_for("p", PHASE, "Running"));
+    EXPECT_TRUE(wait_for([&] { return is_true("p", READY); }));
+}
+
 TEST_F(Lifecycle, TerminationMessages)
 {
     create("m", R"("restartPolicy":"Never","containers":[{)" +

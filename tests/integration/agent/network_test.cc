@@ -119,19 +119,58 @@ TEST_F(Network, TheKernelTakesTheServiceTableAndKeepsOthers)
     ASSERT_EQ(OPR_OK, opr__nft_run("table ip other {\n chain c {\n }\n}\n", &err)) << err.message;
     for (size_t n : {2, 0, 2}) {
         struct opr_buf text = {};
-        struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24};
+        struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24, nullptr};
         opr__proxy_rules(&text, &ranges, services, n, slices, 1);
         ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << "\n" << text.data;
         opr_buf_fini(&text);
     }
     std::string ruleset = output("nft list ruleset");
     EXPECT_NE(std::string::npos, ruleset.find("table ip other")) << ruleset;
-    EXPECT_NE(std::string::npos, ruleset.find("10.163.1.2 . 8080")) << ruleset;
-    EXPECT_NE(std::string::npos, ruleset.find("10.163.1.3 . 5353")) << ruleset;
+    EXPECT_NE(std::string::npos, ruleset.find("dnat to 10.163.1.2:8080")) << ruleset;
+    EXPECT_NE(std::string::npos, ruleset.find("dnat to 10.163.1.3:5353")) << ruleset;
     EXPECT_EQ(ruleset.find("table ip operon-99"), ruleset.rfind("table ip operon-99"));
     opr_json_unref(web);
     opr_json_unref(none);
     opr_json_unref(slice);
+}
+
+TEST_F(Network, ClientsKeepTheirEndpointsWhenTheTableIsReplaced)
+{
+    struct opr_obj *web =
+        parse(R"({"metadata":{"name":"web","namespace":"d"},"spec":{"clusterIP":"10.99.0.7",)"
+              R"("sessionAffinity":"ClientIP","ports":[{"name":"a","port":80}]}})");
+    std::string slice_text =
+        R"({"metadata":{"name":"s","namespace":"d","labels":{"kubernetes.io/service-name":"web"}},)"
+        R"("addressType":"IPv4","ports":[{"name":"a","port":8080,"protocol":"TCP"}],"endpoints":[)"
+        R"({"addresses":["10.163.1.2"]},{"addresses":["10.163.1.3"]})";
+    struct opr_obj *two = parse(slice_text + "]}");
+    struct opr_obj *three = parse(slice_text + R"(,{"addresses":["10.163.1.4"]}]})");
+    const struct opr_obj *services[] = {web}, *slices[] = {two}, *more[] = {three};
+    struct opr_error err = {};
+    struct opr_buf text = {}, kernel = {};
+    struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24, nullptr};
+    opr__proxy_rules(&text, &ranges, services, 1, slices, 1);
+    ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << text.data;
+    ASSERT_EQ(OPR_OK,
+              opr__nft_run("add element ip operon-99 svc-10.99.0.7-tcp-80-to-10.163.1.3-8080 "
+                           "{ 10.163.1.9, 10.163.1.8 timeout 20s }",
+                           &err))
+        << err.message;
+    ASSERT_EQ(OPR_OK, opr__nft_read("list table ip operon-99", &kernel, &err)) << err.message;
+    ranges.kernel_text = kernel.data;
+    opr_buf_clear(&text);
+    opr__proxy_rules(&text, &ranges, services, 1, more, 1);
+    ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << text.data;
+    std::string set =
+        output("nft list set ip operon-99 svc-10.99.0.7-tcp-80-to-10.163.1.3-8080 2>&1");
+    EXPECT_NE(std::string::npos, set.find("10.163.1.9 expires")) << set;
+    EXPECT_NE(std::string::npos, set.find("10.163.1.8 timeout 20s expires")) << set;
+    EXPECT_NE(std::string::npos, output("nft list table ip operon-99").find("10.163.1.4:8080"));
+    opr_buf_fini(&text);
+    opr_buf_fini(&kernel);
+    for (struct opr_obj *o : {web, two, three}) {
+        opr_json_unref(o);
+    }
 }
 
 TEST_F(Network, TheKernelTakesLocalPoliciesAndHostPorts)
@@ -149,7 +188,7 @@ TEST_F(Network, TheKernelTakesLocalPoliciesAndHostPorts)
         R"("hostPort":53,"protocol":"UDP","hostIP":"127.0.0.1"}]}]},"status":{"podIP":"10.163.1.2",)"
         R"("phase":"Running"}})");
     const struct opr_obj *services[] = {web}, *slices[] = {slice}, *pods[] = {pod};
-    struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24};
+    struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24, nullptr};
     struct opr_buf text = {};
     opr__proxy_rules(&text, &ranges, services, 1, slices, 1);
     ASSERT_EQ(OPR_OK, opr__nft_run(text.data, &err)) << err.message << "\n" << text.data;

@@ -1,5 +1,6 @@
 /* Containers through operon-shim, without an agent. */
 #include "agent/runtime.h"
+#include "core/base/str.h"
 #include "support.h"
 
 #include <fcntl.h>
@@ -106,6 +107,38 @@ TEST_F(Runtime, HasItsOwnNamespaces)
     EXPECT_EQ(std::string::npos, log.find("/proc/" + std::to_string(getpid()) + "\n"));
 }
 
+TEST_F(Runtime, AProgramThatOutlivedItsShimIsEnded)
+{
+    ASSERT_EQ(OPR_OK, create("exec sleep 600", false));
+    ASSERT_EQ(OPR_OK, start());
+    auto app = (pid_t)atol(read_file(run + "/app.pid").c_str());
+    ASSERT_EQ(0, kill(look().pid, SIGKILL));
+    ASSERT_TRUE(ends());
+    EXPECT_EQ(OPR__RUN_LOST, look().phase);
+    ASSERT_EQ(0, kill(app, 0)) << "no PID namespace ends it";
+    std::string noted = read_file(run + "/app.pid");
+    std::string other = noted.substr(0, noted.find(' ')) + " 1\n";
+    ASSERT_EQ(OPR_OK, opr_fs_write((run + "/app.pid").c_str(),
+                                   opr_str_n(other.data(), other.size()), 0600, nullptr));
+    rt->stop(rt, run.c_str(), SIGKILL);
+    EXPECT_EQ(0, kill(app, 0)) << "another process with its pid is left alone";
+    ASSERT_EQ(OPR_OK, opr_fs_write((run + "/app.pid").c_str(),
+                                   opr_str_n(noted.data(), noted.size()), 0600, nullptr));
+    rt->stop(rt, run.c_str(), SIGKILL);
+    EXPECT_TRUE(wait_for([&] { return kill(app, 0) != 0; }));
+}
+
+TEST_F(Runtime, ALogThatWasRemovedIsWrittenAnew)
+{
+    ASSERT_EQ(OPR_OK, create("while :; do echo line; sleep 0.02; done"));
+    ASSERT_EQ(OPR_OK, start());
+    ASSERT_TRUE(
+        wait_for([&] { return read_file(run + "/log").find("line") != std::string::npos; }));
+    ASSERT_EQ(0, unlink((run + "/log").c_str()));
+    EXPECT_TRUE(
+        wait_for([&] { return read_file(run + "/log").find("line") != std::string::npos; }));
+}
+
 TEST_F(Runtime, NeverRunsASecondCopy)
 {
     ASSERT_EQ(OPR_OK, create("sleep 60"));
@@ -188,7 +221,8 @@ TEST_F(Runtime, ExecRunsInTheContainer)
     int fds[2];
     ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
     char sh[] = "sh", c[] = "-c", script[] = "hostname; exit 3", *args[] = {sh, c, script, nullptr};
-    pid_t pid = rt->exec(rt, run.c_str(), args, fds[1]);
+    const struct opr__exec_io io = {-1, fds[1], fds[1], false, false};
+    pid_t pid = rt->exec(rt, run.c_str(), args, &io);
     close(fds[1]);
     ASSERT_GT(pid, 0);
     int status = 0;

@@ -21,4 +21,15 @@ TEST(Backoff, IsForgottenAfterTenMinutes)
     EXPECT_EQ(0u, opr__backoff_after_run(300000, 600000));
 }
 
+TEST(Backoff, IsNamedAsDurationsAre)
+{
+    char text[OPR__BACKOFF_TEXT_MAX];
+    const std::pair<uint32_t, const char *> cases[] = {
+        {10000, "10s"}, {80000, "1m20s"}, {160000, "2m40s"}, {300000, "5m0s"}, {0, "0s"}};
+    for (const auto &c : cases) {
+        opr__backoff_format(c.first, text);
+        EXPECT_STREQ(c.second, text);
+    }
+}
+
 } // namespace

@@ -10,6 +10,7 @@ namespace
 
 struct Config {
     struct json_object *doc = nullptr;
+    std::string exec; /* the first part of a further program's process */
     explicit Config(const char *security, struct opr_vec *mounts = nullptr)
     {
         char a[] = "/bin/x", b[] = "y z", e[] = "A=1", group[] = "77";
@@ -29,6 +30,10 @@ struct Config {
         bundle.mounts = mounts;
         bundle.security = context;
         doc = opr__bundle_config(&bundle);
+        struct opr_buf part = {};
+        opr__bundle_exec(&bundle, &part);
+        exec.assign(part.data, part.len);
+        opr_buf_fini(&part);
         opr_vec_fini(&groups);
         opr_json_unref(context);
     }
@@ -57,6 +62,25 @@ TEST(Bundle, HasProgramUserAndNamespaces)
     EXPECT_NE(std::string::npos, c.text("/linux/maskedPaths").find("/proc/kcore"));
     EXPECT_NE(std::string::npos, c.text("/process/capabilities/bounding").find("CAP_CHOWN"));
     EXPECT_EQ(std::string::npos, c.text("/process/capabilities/bounding").find("CAP_SYS_ADMIN"));
+}
+
+TEST(Bundle, AFurtherProgramRunsAsTheFirst)
+{
+    Config c("{}");
+    std::string text = c.exec + R"(,"TERM=xterm"],"terminal":true,"args":["ls"]})";
+    struct json_object *process = nullptr;
+    ASSERT_EQ(OPR_OK, opr_doc_parse(opr_str_of(text.c_str()), &process, nullptr)) << text;
+    EXPECT_STREQ("A=1", opr_doc_str(process, "/env/0", ""));
+    EXPECT_STREQ("TERM=xterm", opr_doc_str(process, "/env/1", ""));
+    EXPECT_STREQ("ls", opr_doc_str(process, "/args/0", ""));
+    EXPECT_EQ(nullptr, opr_doc_at(process, "/args/1"));
+    for (const char *member : {"user", "cwd", "capabilities", "noNewPrivileges"}) {
+        std::string own = std::string("/") + member;
+        EXPECT_TRUE(json_object_equal(opr_doc_at(process, own.c_str()),
+                                      opr_doc_at(c.doc, ("/process" + own).c_str())))
+            << member;
+    }
+    json_object_put(process);
 }
 
 TEST(Bundle, FollowsTheSecurityContext)

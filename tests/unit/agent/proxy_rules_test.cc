@@ -48,10 +48,10 @@ class Objects
     std::vector<const struct opr_obj *> list_;
 };
 
-std::string rules(const Objects &services, const Objects &slices)
+std::string rules(const Objects &services, const Objects &slices, const char *kernel = nullptr)
 {
     struct opr_buf b = {};
-    struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24};
+    struct opr__proxy_ranges ranges = {"10.99.0.0/16", "10.163.0.0/16", 24, kernel};
     opr__proxy_rules(&b, &ranges, services.data(), services.size(), slices.data(), slices.size());
     std::string text(b.data, b.len);
     opr_buf_fini(&b);
@@ -125,12 +125,46 @@ TEST(ProxyRules, NodePortsWithAndWithoutEndpoints)
     EXPECT_NE(std::string::npos, text.find("tcp . 30090"));
 }
 
-TEST(ProxyRules, AffinityHashesTheClient)
+TEST(ProxyRules, AffinityRemembersTheClient)
 {
-    Objects services, slices;
-    services.add(service("web", "10.99.0.7", R"(,"sessionAffinity":"ClientIP")"));
+    Objects services, slices, plain;
+    services.add(service("web", "10.99.0.7",
+                         R"(,"sessionAffinity":"ClientIP","sessionAffinityConfig":)"
+                         R"({"clientIP":{"timeoutSeconds":77}})"));
     slices.add(slice("web", READY_A));
-    EXPECT_NE(std::string::npos, rules(services, slices).find("jhash ip saddr mod 1"));
+    const std::string set = "svc-10.99.0.7-tcp-80-to-10.163.1.2-8080";
+    std::string text = rules(services, slices);
+    EXPECT_NE(std::string::npos, text.find("set " + set + " {")) << text;
+    EXPECT_NE(std::string::npos, text.find("timeout 77s")) << text;
+    EXPECT_NE(std::string::npos, text.find("ip saddr @" + set + " goto " + set)) << text;
+    EXPECT_NE(std::string::npos, text.find("mod 1 vmap { 0 : goto " + set)) << text;
+    EXPECT_NE(std::string::npos, text.find("update @" + set + " { ip saddr }")) << text;
+    EXPECT_EQ(std::string::npos, text.find("elements = { 10.")) << text;
+    const std::string kernel =
+        "table ip operon-99 {\n\tset other {\n\t\telements = { 10.0.0.1 }\n\t}\n"
+        "\tset " +
+        set +
+        " {\n\t\ttype ipv4_addr\n\t\telements = { 10.163.1.9 "
+        "expires 1m2s,\n\t\t\t     10.163.1.8 expires 3s }\n\t}\n}\n";
+    text = rules(services, slices, kernel.c_str());
+    EXPECT_NE(std::string::npos, text.find("elements = { 10.163.1.9 expires 1m2s,")) << text;
+    EXPECT_EQ(std::string::npos, text.find("10.0.0.1")) << text;
+    plain.add(service("web", "10.99.0.7"));
+    EXPECT_EQ(std::string::npos, rules(plain, slices, kernel.c_str()).find("10.163.1.9"));
+}
+
+TEST(ProxyRules, ElementsOfASet)
+{
+    const char text[] = "table ip t {\n\tset a {\n\t\ttype ipv4_addr\n\t}\n"
+                        "\tset b {\n\t\telements = { 10.0.0.1 expires 5s }\n\t}\n}\n";
+    auto of = [&](const char *set) {
+        struct opr_str e = opr__nft_elements(text, set);
+        return std::string(e.ptr ? e.ptr : "", e.len);
+    };
+    EXPECT_EQ("", of("a")) << "not those of the next set";
+    EXPECT_EQ("10.0.0.1 expires 5s", of("b"));
+    EXPECT_EQ("", of("c"));
+    EXPECT_EQ(0u, opr__nft_elements(nullptr, "a").len);
 }
 
 TEST(ProxyRules, EndpointsThatEndServeWhereNoneIsReady)

@@ -147,6 +147,23 @@ TEST_F(Apply, DryRunWritesNothing)
     EXPECT_EQ(get(CONFIGMAPS "/a").status, 404);
 }
 
+TEST_F(Apply, JudgesKeysThatStandTwice)
+{
+    std::string body = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: a\n"
+                       "  y: b\n  x: c\n";
+    std::string path = CONFIGMAPS "/a?fieldManager=m&fieldValidation=";
+    const char *type = "application/apply-patch+yaml";
+    Answer a = call("PATCH", path + "Strict", body, type);
+    EXPECT_EQ(a.status, 400);
+    EXPECT_EQ(a.str("/message"), "error strict decoding YAML: error converting YAML to JSON: yaml: "
+                                 "unmarshal errors:\n  line 8: key \"x\" already set in map");
+    a = call("PATCH", path + "Warn", body, type);
+    EXPECT_EQ(a.status, 201);
+    EXPECT_EQ(a.header("Warning"), "299 - \"line 8: key \\\"x\\\" already set in map\"");
+    EXPECT_EQ(a.str("/data/x"), "c");
+    EXPECT_EQ(call("PATCH", path + "Ignore", body, type).header("Warning"), "");
+}
+
 TEST_F(Apply, RefusesRequestsThatAreWrong)
 {
     std::string good = "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'a'}}";

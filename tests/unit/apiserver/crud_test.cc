@@ -199,6 +199,12 @@ TEST_F(Crud, TablesAndMetadataByAccept)
     EXPECT_EQ(a.num("/rows/0/cells/1"), 1);
     EXPECT_EQ(a.str("/rows/0/object/kind"), "PartialObjectMetadata");
     EXPECT_EQ(get(CONFIGMAPS "/a").str("/kind"), "Table");
+    caller.headers = {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}};
+    EXPECT_EQ(post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                   "{'spec':{'nonResourceAttributes':{'path':'/','verb':'get'}}}")
+                  .status,
+              406)
+        << "a review has no metadata";
     EXPECT_EQ(get(CONFIGMAPS "?includeObject=Object").str("/rows/0/object/data/k"), "v");
     EXPECT_FALSE(get(CONFIGMAPS "?includeObject=None").has("/rows/0/object"));
     caller.headers = {

@@ -140,6 +140,22 @@ TEST_F(Custom, IsServedAndDiscovered)
     EXPECT_THAT(get("/openapi/v3").body, HasSubstr("apis/x.io/v1"));
 }
 
+TEST_F(Custom, ReadsOldObjectsByTheSchemaOfToday)
+{
+    ASSERT_EQ(make_widget("a", "{'size':3}").status, 201);
+    std::string amended =
+        "{'spec':{'versions':[{'name':'v1','served':true,'storage':true,'schema':"
+        "{'openAPIV3Schema':{'type':'object','properties':{'spec':{'type':'object',"
+        "'properties':{'color':{'type':'string','default':'red'}}}}}}}]}}";
+    ASSERT_EQ(merge(std::string(CRDS) + "/widgets.x.io", amended).status, 200);
+    Answer a = get(std::string(WIDGETS) + "/a");
+    EXPECT_EQ(a.str("/spec/color"), "red");
+    EXPECT_FALSE(a.has("/spec/size"));
+    EXPECT_EQ(get(WIDGETS).str("/items/0/spec/color"), "red");
+    auto w = watch(std::string(WIDGETS) + "?watch=true");
+    EXPECT_EQ(w->events().at(0).str("/object/spec/color"), "red");
+}
+
 TEST_F(Custom, IsValidated)
 {
     Answer a = make_widget("a", "{'size':0}");

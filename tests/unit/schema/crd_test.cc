@@ -207,6 +207,37 @@ TEST_F(Crd, IsPublishedInOpenApi)
     EXPECT_NE(opr_doc_at(doc.get(), "/components/schemas/com.example.v1.BarList"), nullptr);
 }
 
+TEST_F(Crd, SaysInOpenApiWhatEveryObjectHas)
+{
+    const opr_kind *kinds[] = {kind};
+    Doc doc = doc_of(opr_schema_openapi_v3(kinds, 1));
+    json_object *schema = opr_doc_at(doc.get(), "/components/schemas/com.example.v1.Bar");
+    EXPECT_NE(opr_doc_str(schema, "/properties/apiVersion/description", nullptr), nullptr);
+    EXPECT_NE(opr_doc_at(schema, "/properties/metadata/allOf/0/$ref"), nullptr);
+    json_object *spec = opr_doc_at(schema, "/properties/spec/properties");
+    EXPECT_STREQ(opr_doc_str(spec, "/ios/anyOf/0/type", ""), "integer");
+    EXPECT_STREQ(opr_doc_str(spec, "/emb/required/1", ""), "apiVersion");
+    EXPECT_NE(opr_doc_at(spec, "/emb/properties/metadata"), nullptr);
+}
+
+TEST_F(Crd, LeavesOutOfOpenApi2WhatThatCanNotSay)
+{
+    const opr_kind *kinds[] = {kind};
+    Doc doc = doc_of(opr_schema_openapi_v2(kinds, 1));
+    json_object *spec =
+        opr_doc_at(doc.get(), "/definitions/com.example.v1.Bar/properties/spec/properties");
+    ASSERT_NE(spec, nullptr);
+    EXPECT_EQ(text_of(doc_of(json_object_get(opr_doc_at(spec, "/any")))),
+              "{\"x-kubernetes-preserve-unknown-fields\":true}");
+    EXPECT_EQ(text_of(doc_of(json_object_get(opr_doc_at(spec, "/nul")))), "{}");
+    EXPECT_EQ(text_of(doc_of(json_object_get(opr_doc_at(spec, "/ios")))),
+              "{\"x-kubernetes-int-or-string\":true}");
+    EXPECT_EQ(opr_doc_at(spec, "/one/oneOf"), nullptr);
+    EXPECT_EQ(opr_doc_at(spec, "/o/default"), nullptr);
+    EXPECT_EQ(opr_doc_int(spec, "/o/properties/d/default", -1), -1);
+    EXPECT_EQ(opr_doc_int(spec, "/n/minimum", 0), 1);
+}
+
 TEST_F(Crd, RefusesProtobufAndStrategicPatches)
 {
     EXPECT_EQ(decode(kind, "k8s", "application/vnd.kubernetes.protobuf").status, OPR_E_UNSUPPORTED);

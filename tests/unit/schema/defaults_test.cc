@@ -94,6 +94,12 @@ const Case CASES[] = {
      ":[{'containerPort':80}],'resources':{'limits':{'cpu':'1'}}}]}}}}",
      "{'spec':{'template':{'spec':{'enableServiceLinks':null,'containers':[{'ports':[{'hostPort':"
      "null}],'resources':{'requests':null}}]}}}}"},
+    {"PodAddress", "", "v1", "Pod",
+     "{'spec':{'containers':[]},'status':{'podIP':'1.2.3.4','podIPs':[{'ip':'1.2.3.9'}]}}",
+     "{'status':{'podIP':'1.2.3.4','podIPs':[{'ip':'1.2.3.4'}]}}"},
+    {"PodAddresses", "", "v1", "Pod",
+     "{'spec':{'containers':[]},'status':{'podIPs':[{'ip':'1.2.3.4'},{'ip':'::1'}]}}",
+     "{'status':{'podIP':'1.2.3.4','podIPs':[{'ip':'1.2.3.4'},{'ip':'::1'}]}}"},
     {"Probe", "", "v1", "Pod",
      "{'spec':{'containers':[{'name':'a','image':'x','livenessProbe':{'httpGet':{'port':80}},"
      "'env':[{'name':'A','valueFrom':{'fieldRef':{'fieldPath':'metadata.name'}}}]}]}}",

@@ -14,7 +14,7 @@ std::string to_json(const std::string &yaml)
 {
     json_object *o = nullptr;
     opr_error err = {};
-    opr_status st = opr_yaml_to_doc(str_of(yaml), &o, &err);
+    opr_status st = opr_yaml_to_doc(str_of(yaml), nullptr, &o, &err);
     Doc doc = doc_of(o);
     return st == OPR_OK ? quoted(text_of(doc)) : std::string("error: ") + err.message;
 }
