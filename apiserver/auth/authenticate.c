@@ -33,7 +33,7 @@ static opr_status identify(struct opr_req *r)
     }
     if (header.len > 7 && opr_str_ieq(opr_str_n(header.ptr, 7), OPR_STR("Bearer "))) {
         struct opr_str token = opr_str_trim(opr_str_n(header.ptr + 7, header.len - 7));
-        if (opr_token_verify(r->api, r->arena, token, &r->user) == OPR_OK) {
+        if (opr_token_verify(r->api, r->arena, token, NULL, &r->user, NULL) == OPR_OK) {
             return OPR_OK;
         }
     }

@@ -67,11 +67,11 @@ opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a,
         a,
         "{\"aud\":%s,\"exp\":%lld,\"iat\":%lld,\"iss\":\"" ISSUER "\",\"jti\":\"%s\","
         "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%"
-        "s\"}},"
+        "s\"}%s},"
         "\"nbf\":%lld,\"sub\":\"system:serviceaccount:%s:%s\"}",
         audience_list(a, c->audiences && c->audiences[0] ? c->audiences : own),
-        (long long)(now + c->seconds), (long long)now, id, c->ns, c->name, c->uid, (long long)now,
-        c->ns, c->name);
+        (long long)(now + c->seconds), (long long)now, id, c->ns, c->name, c->uid,
+        c->bound ? c->bound : "", (long long)now, c->ns, c->name);
     add_base64url(ret_token, header, sizeof header - 1);
     opr_buf_add_char(ret_token, '.');
     add_base64url(ret_token, claims, strlen(claims));
@@ -119,19 +119,40 @@ static bool is_account_there(struct opr_apiserver *s, struct opr_arena *a, const
     return is_there;
 }
 
-static bool is_for_us(const struct opr_obj *claims)
+static bool names_audience(const struct opr_obj *claims, const char *audience)
 {
     const struct opr_obj *list = opr_json_at(claims, "/aud");
     for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
-        if (strcmp(opr_json_str(v, "", ""), ISSUER) == 0) {
+        if (strcmp(opr_json_str(v, "", ""), audience) == 0) {
             return true;
         }
     }
     return false;
 }
 
+/* Those of the audiences that the token names; ends with NULL. */
+static const char *const *common_audiences(struct opr_arena *a, const struct opr_obj *claims,
+                                           const char *const *audiences)
+{
+    static const char *const own[] = {ISSUER, NULL};
+    size_t n = 0, count = 0;
+    audiences = audiences && audiences[0] ? audiences : own;
+    while (audiences[n]) {
+        n++;
+    }
+    const char **common = opr_arena_alloc(a, (n + 1) * sizeof *common);
+    for (size_t i = 0; i < n; i++) {
+        if (names_audience(claims, audiences[i])) {
+            common[count++] = audiences[i];
+        }
+    }
+    common[count] = NULL;
+    return common;
+}
+
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
-                            struct opr_user *ret_user)
+                            const char *const *audiences, struct opr_user *ret_user,
+                            const char *const **ret_audiences)
 {
     struct opr_obj *claims = checked_claims(s, token);
     int64_t now = opr_clock_wall_ms(s->clock) / 1000;
@@ -139,13 +160,17 @@ opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct
     const char *ns = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/namespace", "")));
     const char *name = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/serviceaccount/name", "")));
     const char *uid = opr_arena_dup(a, opr_str_of(opr_json_str(own, "/serviceaccount/uid", "")));
-    bool is_good = claims && strcmp(opr_json_str(claims, "/iss", ""), ISSUER) == 0 &&
-                   is_for_us(claims) && opr_json_int(claims, "/exp", 0) > now &&
+    const char *const *common = common_audiences(a, claims, audiences);
+    bool is_good = claims && strcmp(opr_json_str(claims, "/iss", ""), ISSUER) == 0 && common[0] &&
+                   opr_json_int(claims, "/exp", 0) > now &&
                    opr_json_int(claims, "/nbf", INT64_MAX) <= now + 60 &&
-                   is_account_there(s, a, ns, name, uid);
+                   is_account_there(s, a, ns, name, uid) && opr_token_is_bound(s, a, own);
     opr_json_unref(claims);
     if (!is_good) {
         return OPR_E_UNAUTHORIZED;
+    }
+    if (ret_audiences) {
+        *ret_audiences = common;
     }
     const char **groups = opr_arena_alloc(a, 4 * sizeof *groups);
     groups[0] = "system:serviceaccounts";

@@ -104,10 +104,7 @@ static opr_status admit_pod(struct opr_req *r, struct json_object *pod)
 {
     opr_doc_put_str(pod, "/status/phase", "Pending");
     opr_doc_put_str(pod, "/status/qosClass", qos_class(pod));
-    if (!*opr_doc_str(pod, "/spec/serviceAccountName", "")) {
-        opr_doc_put_str(pod, "/spec/serviceAccountName", "default");
-        opr_doc_put_str(pod, "/spec/serviceAccount", "default");
-    }
+    OPR_TRY(opr_admit_service_account(r, pod));
     add_toleration(pod, "node.kubernetes.io/not-ready");
     add_toleration(pod, "node.kubernetes.io/unreachable");
     return set_priority(r, pod);

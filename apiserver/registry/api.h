@@ -289,14 +289,25 @@ opr_status opr_authorize(struct opr_req *r);
 /* A role or binding must give no more than its writer has; other kinds pass. old NULL: it is new.
  */
 opr_status opr_admit_grant(struct opr_req *r, struct json_object *doc, const struct opr_obj *old);
-/* User of a ServiceAccount token; OPR_E_UNAUTHORIZED. */
+/* The account of a new Pod, and the volume with its token. */
+opr_status opr_admit_service_account(struct opr_req *r, struct json_object *pod);
+/* User of a ServiceAccount token; OPR_E_UNAUTHORIZED. audiences: of whom the token must name one
+ * (NULL: this server); ret_audiences (may be NULL): those that it names. */
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
-                            struct opr_user *ret_user);
+                            const char *const *audiences, struct opr_user *ret_user,
+                            const char *const **ret_audiences);
 struct opr_token_claims {
     const char *ns, *name, *uid;  /* of the ServiceAccount */
     const char *const *audiences; /* ends with NULL; none: this server */
     int64_t seconds;
+    const char *bound; /* the members of "kubernetes.io" for what the token ends with, each with a
+                          comma before it; "": nothing */
 };
+/* What spec.boundObjectRef of a TokenRequest names becomes claims->bound; answers what is wrong. */
+opr_status opr_token_bind(struct opr_req *r, struct json_object *request,
+                          struct opr_token_claims *claims);
+/* False where what the token is bound to is gone. own: the claim "kubernetes.io". */
+bool opr_token_is_bound(struct opr_apiserver *s, struct opr_arena *a, const struct opr_obj *own);
 opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a,
                            const struct opr_token_claims *claims, int64_t now_ms,
                            struct opr_buf *ret_token, struct opr_error *reterr);

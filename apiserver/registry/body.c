@@ -125,13 +125,31 @@ static opr_status apply(struct opr_req *r, const struct opr_kind *kind, struct o
         }
         return OPR_OK;
     }
-    opr_status st = OPR_OK;
     if (opr_str_is(type, "application/merge-patch+json")) {
-        st = opr_patch_merge(doc, patch, &err);
-    } else {
-        st = opr_schema_strategic_patch(kind, doc, patch, &err);
+        return opr_patch_merge(doc, patch, &err) == OPR_OK
+                   ? OPR_OK
+                   : opr_api_fail(r, 400, "BadRequest", "%s", err.message);
     }
-    return st == OPR_OK ? OPR_OK : opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+    opr_status st = opr_schema_strategic_patch(kind, doc, patch, &err);
+    return st == OPR_OK           ? OPR_OK
+           : st == OPR_E_CONFLICT ? opr_api_fail(r, 500, NULL, "%s", err.message)
+                                  : opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+}
+
+/* A patch that leaves what is no object of its kind: said with what it would be. */
+static opr_status refuse_result(struct opr_req *r, struct json_object *doc, const char *why)
+{
+    static const struct opr_kind none = {.group = "", .kind = ""};
+    struct opr_field_errors errors = {.arena = r->arena};
+    struct opr_buf text = {0}, quoted = {0};
+    opr_doc_write(&text, doc);
+    opr_buf_add_json(&quoted, opr_buf_str(&text));
+    opr_field_errors_add(
+        &errors, "FieldValueInvalid", "patch",
+        opr_arena_printf(r->arena, "Invalid value: %.*s: %s", (int)quoted.len, quoted.data, why));
+    opr_buf_fini(&text);
+    opr_buf_fini(&quoted);
+    return opr_api_invalid(r, &none, "", &errors);
 }
 
 bool opr_api_is_apply(struct opr_req *r)
@@ -176,7 +194,11 @@ opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
     }
     struct opr_field_errors errors = {.arena = r->arena};
     if (opr_schema_prune(kind, *doc, r->strictness, &errors, &err) != OPR_OK) {
-        return opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+        return refuse_result(r, *doc, err.message);
+    }
+    if (errors.count > 0 && r->strictness == OPR_STRICT_ERROR) {
+        return refuse_result(
+            r, *doc, opr_arena_printf(r->arena, "strict decoding error: %s", join(r, &errors)));
     }
     return judge_fields(r, kind, &errors);
 }

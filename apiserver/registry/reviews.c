@@ -57,8 +57,10 @@ static void review_access(struct opr_req *r, struct json_object *doc, bool is_se
 static void review_token(struct opr_req *r, struct json_object *doc)
 {
     struct opr_user user;
+    const char *const *audiences = groups_at(r, doc, "/spec/audiences");
     struct opr_str token = opr_str_of(opr_doc_str(doc, "/spec/token", ""));
-    bool is_good = opr_token_verify(r->api, r->arena, token, &user) == OPR_OK;
+    bool is_good =
+        opr_token_verify(r->api, r->arena, token, audiences, &user, &audiences) == OPR_OK;
     (void)!opr_doc_put(doc, "/status/authenticated", json_object_new_boolean(is_good));
     if (!is_good) {
         opr_doc_put_str(doc, "/status/error", "the token is not valid");
@@ -68,6 +70,9 @@ static void review_token(struct opr_req *r, struct json_object *doc)
     opr_doc_put_str(doc, "/status/user/uid", user.uid);
     for (size_t i = 0; user.groups[i]; i++) {
         (void)!opr_doc_put(doc, "/status/user/groups/-", json_object_new_string(user.groups[i]));
+    }
+    for (size_t i = 0; audiences[i]; i++) {
+        (void)!opr_doc_put(doc, "/status/audiences/-", json_object_new_string(audiences[i]));
     }
 }
 
@@ -152,7 +157,9 @@ void opr_api_token(struct opr_req *r)
             .audiences = groups_at(r, doc, "/spec/audiences"),
             .seconds = seconds,
         };
-        if (opr_token_issue(r->api, r->arena, &claims, r->now_ms, &token, &err) != OPR_OK) {
+        if (opr_token_bind(r, doc, &claims) != OPR_OK) {
+            /* answered */
+        } else if (opr_token_issue(r->api, r->arena, &claims, r->now_ms, &token, &err) != OPR_OK) {
             opr_api_fail(r, 500, "InternalError", "Internal error occurred: %s", err.message);
         } else {
             opr_time_format(r->now_ms + seconds * 1000, expires);

@@ -81,7 +81,7 @@ static struct json_object *details_of(const char *name, struct opr_str group, co
     if (group.len > 0) {
         json_object_object_add(d, "group", json_object_new_string_len(group.ptr, (int)group.len));
     }
-    if (kind) {
+    if (kind && *kind) {
         json_object_object_add(d, "kind", json_object_new_string(kind));
     }
     return d;

@@ -111,7 +111,8 @@ void opr_schema_default(const struct opr_kind *kind, struct json_object *doc);
 /* old NULL: create. sub NULL: the object itself, else "status", "scale", ... Adds to errors. */
 void opr_schema_validate(const struct opr_kind *kind, struct json_object *doc,
                          struct json_object *old, const char *sub, struct opr_field_errors *errors);
-/* Built-in kinds only (custom: OPR_E_UNSUPPORTED → 415). Changes *doc. */
+/* Built-in kinds only (custom: OPR_E_UNSUPPORTED → 415). Changes *doc. OPR_E_CONFLICT: parts of the
+ * patch contradict each other, which Kubernetes answers with 500. */
 OPR_NODISCARD opr_status opr_schema_strategic_patch(const struct opr_kind *kind,
                                                     struct json_object **doc,
                                                     struct json_object *patch,

@@ -42,8 +42,8 @@ static bool is_directive(const char *name)
            strncmp(name, DELETE_FROM, strlen(DELETE_FROM)) == 0;
 }
 
-/* A patch value for a place that holds nothing yet: nulls and directives do not get in, and what
- * bears a $patch has nothing to act on. Owned; NULL: there is nothing to set. */
+/* A patch value for a place that holds nothing yet: nulls and directives do not get in, and a map
+ * that bears a $patch has nothing to act on. Owned; NULL: there is nothing to set. */
 static struct json_object *fresh_value(struct json_object *patch)
 {
     if (json_object_is_type(patch, json_type_array)) {
@@ -99,11 +99,13 @@ static struct json_object *select_items(struct json_object *list, struct json_ob
 {
     struct json_object *out = json_object_new_array();
     for (size_t o = 0; o < opr__length(order); o++) {
-        size_t at = index_of(list, opr__item(order, o), key);
         bool is_first = index_of(order, opr__item(order, o), key) == o;
-        if (at != SIZE_MAX && is_first &&
-            (index_of(other, opr__item(list, at), key) != SIZE_MAX) == is_in) {
-            json_object_array_add(out, json_object_get(opr__item(list, at)));
+        for (size_t i = 0; is_first && i < opr__length(list); i++) { /* a key may stand twice */
+            struct json_object *item = opr__item(list, i);
+            if (is_same(item, opr__item(order, o), key) &&
+                (index_of(other, item, key) != SIZE_MAX) == is_in) {
+                json_object_array_add(out, json_object_get(item));
+            }
         }
     }
     for (size_t i = 0; i < opr__length(list); i++) { /* what the order does not name comes last */
@@ -144,31 +146,37 @@ static opr_status merge_item(struct merge *m, const struct opr_schema_type *elem
 {
     size_t at;
     if (key && !opr__get(item, key)) {
-        return opr_error_set(m->reterr, OPR_E_INVALID,
+        return opr_error_set(m->reterr, OPR_E_CONFLICT,
                              "map: %s does not contain declared merge key: %s",
                              json_object_to_json_string(item), key);
     }
     at = index_of(list, item, key);
-    if (key && strcmp(directive(item), "delete") == 0) {
-        while (at != SIZE_MAX) {
-            json_object_array_del_idx(list, at, 1);
-            at = index_of(list, item, key);
-        }
-        return OPR_OK;
-    }
     if (at == SIZE_MAX) {
-        struct json_object *plain = opr_doc_dup(item);
-        if (strcmp(directive(item), "merge") == 0) {
-            json_object_object_del(plain, "$patch");
+        struct json_object *value = opr_doc_dup(item); /* as it is, nulls and all */
+        if (json_object_is_type(value, json_type_object)) {
+            json_object_object_del(value, "$patch");
         }
-        struct json_object *value = fresh_value(plain);
-        json_object_put(plain);
-        if (value) {
-            json_object_array_add(list, value);
-        }
+        json_object_array_add(list, value);
         return OPR_OK;
     }
     return key ? merge_map(m, elem, opr__item(list, at), item) : OPR_OK;
+}
+
+static bool is_delete(struct json_object *item, const char *key)
+{
+    return key && strcmp(directive(item), "delete") == 0;
+}
+
+/* Takes what {"$patch":"delete"} names out of the list. */
+static void delete_items(struct json_object *list, struct json_object *patch, const char *key)
+{
+    for (size_t i = 0; i < opr__length(patch); i++) {
+        struct json_object *item = opr__item(patch, i);
+        size_t at;
+        while (is_delete(item, key) && (at = index_of(list, item, key)) != SIZE_MAX) {
+            json_object_array_del_idx(list, at, 1);
+        }
+    }
 }
 
 /* {"$patch":"replace"} among the items: the rest of them is the list. */
@@ -193,6 +201,16 @@ static struct json_object *without_directives(struct json_object *patch)
     return out;
 }
 
+/* Plain values stand once in a list that was merged. */
+static void drop_repeated(struct json_object *list)
+{
+    for (size_t i = opr__length(list); i > 0; i--) {
+        if (index_of(list, opr__item(list, i - 1), NULL) != i - 1) {
+            json_object_array_del_idx(list, i - 1, 1);
+        }
+    }
+}
+
 /* The list that before becomes. Owned. */
 static opr_status merge_list(struct merge *m, const struct opr_type_field *f,
                              struct json_object *before, struct json_object *patch,
@@ -202,16 +220,57 @@ static opr_status merge_list(struct merge *m, const struct opr_type_field *f,
         *ret_list = without_directives(patch);
         return OPR_OK;
     }
-    struct json_object *list = opr_doc_dup(before);
-    for (size_t i = 0; i < opr__length(patch); i++) {
-        opr_status st = merge_item(m, f->type->elem, f->merge_key, list, opr__item(patch, i));
-        if (st != OPR_OK) {
-            json_object_put(list);
-            return st;
+    struct json_object *kept = opr_doc_dup(before), *order = json_object_new_array();
+    opr_status st = OPR_OK;
+    delete_items(kept, patch, f->merge_key);
+    struct json_object *list = opr_doc_dup(kept);
+    for (size_t i = 0; i < opr__length(patch) && st == OPR_OK; i++) {
+        struct json_object *item = opr__item(patch, i);
+        if (!is_delete(item, f->merge_key)) {
+            st = merge_item(m, f->type->elem, f->merge_key, list, item);
+            json_object_array_add(order, json_object_get(item));
         }
     }
-    *ret_list = ordered(list, patch, before, f->merge_key);
+    if (st == OPR_OK) {
+        *ret_list = ordered(list, order, kept, f->merge_key);
+        if (!f->merge_key) {
+            drop_repeated(*ret_list);
+        }
+    }
     json_object_put(list);
+    json_object_put(kept);
+    json_object_put(order);
+    return st;
+}
+
+/* The items of a patch stand in the order that $setElementOrder says for them. */
+static opr_status check_order(struct merge *m, struct json_object *patch, struct json_object *order,
+                              const char *key)
+{
+    size_t o = 0;
+    if (!json_object_is_type(patch, json_type_array) ||
+        !json_object_is_type(order, json_type_array)) {
+        return OPR_OK;
+    }
+    if (opr__length(patch) == 0) {
+        return opr_error_set(m->reterr, OPR_E_CONFLICT, "no elements in any of the given slices");
+    }
+    for (size_t i = 0; i < opr__length(patch); i++) {
+        struct json_object *item = opr__item(patch, i);
+        if (is_delete(item, key)) {
+            continue;
+        }
+        while (o < opr__length(order) && !is_same(opr__item(order, o), item, key)) {
+            o++;
+        }
+        if (o++ >= opr__length(order)) {
+            return opr_error_set(m->reterr, OPR_E_CONFLICT,
+                                 "The order in patch list:\n%s\n doesn't match $setElementOrder "
+                                 "list:\n%s\n",
+                                 json_object_to_json_string_ext(patch, JSON_C_TO_STRING_PLAIN),
+                                 json_object_to_json_string_ext(order, JSON_C_TO_STRING_PLAIN));
+        }
+    }
     return OPR_OK;
 }
 
@@ -294,15 +353,17 @@ static opr_status merge_members(struct merge *m, const struct opr_schema_type *t
     {
         if (strncmp(name, DELETE_FROM, strlen(DELETE_FROM)) == 0) {
             delete_from_list(into, name + strlen(DELETE_FROM), value);
+        } else if (st == OPR_OK && strncmp(name, SET_ORDER, strlen(SET_ORDER)) == 0) {
+            const char *list = name + strlen(SET_ORDER);
+            const struct opr_type_field *f = field_of(t, list);
+            st =
+                check_order(m, json_object_object_get(patch, list), value, f ? f->merge_key : NULL);
         }
     }
     json_object_object_foreach(patch, key, member)
     {
-        if (!is_directive(key)) {
+        if (st == OPR_OK && !is_directive(key)) {
             st = merge_member(m, t, into, key, member);
-            if (st != OPR_OK) {
-                break;
-            }
         }
     }
     json_object_object_foreach(patch, order_name, order)
@@ -332,7 +393,7 @@ static opr_status merge_map(struct merge *m, const struct opr_schema_type *t,
     struct json_object *retained = opr__get(patch, "$retainKeys");
     if (*what && strcmp(what, "replace") != 0 && strcmp(what, "delete") != 0 &&
         strcmp(what, "merge") != 0) {
-        return opr_error_set(m->reterr, OPR_E_INVALID, "unknown patch type: %s in map", what);
+        return opr_error_set(m->reterr, OPR_E_CONFLICT, "unknown patch type: %s in map", what);
     }
     if (strcmp(what, "replace") == 0 || strcmp(what, "delete") == 0) {
         clear(into);

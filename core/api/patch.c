@@ -214,10 +214,17 @@ static size_t weight_of(struct json_object *value)
     return weight;
 }
 
+/* A member that an object lacks is null for Kubernetes: it may be copied, and replaced. */
+static bool may_be_made(struct json_object *doc, const char *path)
+{
+    const char *token = NULL;
+    return *path == '/' && json_object_is_type(parent_of(doc, path, &token), json_type_object);
+}
+
 static opr_status copy_or_move(struct patch *p, bool is_move, const char *path)
 {
     const char *from = opr_doc_str(p->op, "/from", NULL);
-    if (!from || !is_there(*p->doc, from)) {
+    if (!from || (!is_there(*p->doc, from) && (is_move || !may_be_made(*p->doc, from)))) {
         return refuse(p, "from names nothing");
     }
     size_t len = strlen(from);
@@ -242,10 +249,10 @@ static opr_status copy_or_move(struct patch *p, bool is_move, const char *path)
 
 static opr_status replace_at(const struct patch *p, const char *path, struct json_object *value)
 {
-    if (!is_there(*p->doc, path)) {
+    if (!is_there(*p->doc, path) && !may_be_made(*p->doc, path)) {
         return refuse(p, "nothing to replace");
     }
-    if (*path == '\0') {
+    if (*path == '\0' || !is_there(*p->doc, path)) {
         return add_at(p, path, opr_doc_dup(value));
     }
     OPR_TRY(check_depth(p, path, value));
@@ -313,9 +320,7 @@ static opr_status apply_operation(struct patch *p)
         bool is_removed = *path && is_there(*p->doc, path) && opr_doc_del(*p->doc, path);
         return is_removed ? OPR_OK : refuse(p, "nothing to remove");
     }
-    if (!json_object_object_get_ex(p->op, "value", &value)) {
-        return refuse(p, "unknown op, or value is missing");
-    }
+    value = json_object_object_get(p->op, "value"); /* none is null, as for Kubernetes */
     if (strcmp(name, "add") == 0) {
         return add_at(p, path, opr_doc_dup(value));
     }

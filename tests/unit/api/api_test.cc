@@ -335,14 +335,13 @@ TEST(JsonPatch, Refuses)
 {
     const char *cases[][2] = {{"{}", "{}"},
                               {"{}", "[1]"},
-                              {"{}", R"([{"op":"add","path":"/a"}])"},
                               {"{}", R"([{"op":"add","value":1}])"},
                               {"{}", R"([{"op":"add","path":"a","value":1}])"},
                               {"{}", R"([{"op":"add","path":"/a/b","value":1}])"},
                               {"{}", R"([{"op":"frob","path":"/a","value":1}])"},
                               {"{}", R"([{"op":"remove","path":"/a"}])"},
                               {"{}", R"([{"op":"remove","path":""}])"},
-                              {"{}", R"([{"op":"replace","path":"/a","value":1}])"},
+                              {"{}", R"([{"op":"replace","path":"/a/b","value":1}])"},
                               {R"({"a":[1]})", R"([{"op":"add","path":"/a/2","value":1}])"},
                               {R"({"a":[1]})", R"([{"op":"add","path":"/a/00","value":1}])"},
                               {R"({"a":[1]})", R"([{"op":"add","path":"/a/x","value":1}])"},
@@ -355,7 +354,7 @@ TEST(JsonPatch, Refuses)
                               {R"({"a":{"b":1}})", R"([{"op":"test","path":"/a","value":{}}])"},
                               {R"({"a":{}})", R"([{"op":"move","from":"/a","path":"/a/b"}])"},
                               {R"({"a":{}})", R"([{"op":"move","from":"","path":"/b"}])"},
-                              {"{}", R"([{"op":"copy","from":"/a","path":"/b"}])"},
+                              {"{}", R"([{"op":"copy","from":"/a/c","path":"/b"}])"},
                               {"{}", R"([{"op":"copy","path":"/b"}])"}};
     for (auto &c : cases) {
         EXPECT_EQ(0u, patched(c[0], c[1]).find("error: ")) << c[0] << " + " << c[1];
@@ -363,6 +362,13 @@ TEST(JsonPatch, Refuses)
     EXPECT_EQ(
         "error: JSON patch: operation 1: nothing to remove",
         patched(R"({"a":1})", R"([{"op":"remove","path":"/a"},{"op":"remove","path":"/a"}])"));
+}
+
+TEST(JsonPatch, AMemberThatIsNotThereIsNull)
+{
+    EXPECT_EQ(R"({"a":1})", patched("{}", R"([{"op":"replace","path":"/a","value":1}])"));
+    EXPECT_EQ(R"({"a":null})", patched("{}", R"([{"op":"add","path":"/a"}])"));
+    EXPECT_EQ(R"({"b":null})", patched("{}", R"([{"op":"copy","from":"/a","path":"/b"}])"));
 }
 
 TEST(JsonPatch, KeepsToItsLimits)

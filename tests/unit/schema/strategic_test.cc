@@ -1,7 +1,10 @@
 /* Strategic merge patch: merge keys and directives. */
 #include "support.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+using testing::HasSubstr;
 
 namespace
 {
@@ -91,8 +94,42 @@ TEST(Strategic, RetainsKeys)
         "{'spec':{'strategy':{'type':'Recreate'}}}");
 }
 
+TEST(Strategic, ItemsOfOneKeyStayApart)
+{
+    EXPECT_EQ(
+        patched("{'spec':{'ports':[{'port':80,'protocol':'TCP'},{'port':80,'protocol':'UDP'}]}}",
+                "{'spec':{'ports':[{'port':80,'name':'r'}]}}", kind_of("", "v1", "Service")),
+        "{'spec':{'ports':[{'port':80,'protocol':'TCP','name':'r'},{'port':80,'protocol':"
+        "'UDP'}]}}")
+        << "the first of them is meant, and no other is lost";
+}
+
+TEST(Strategic, WhatIsMadeAnewStandsWhereThePatchSays)
+{
+    EXPECT_EQ(patched("{'spec':{'containers':[{'name':'a'},{'name':'c'}]}}",
+                      "{'spec':{'containers':[{'name':'c','$patch':'delete'},{'name':'c','image':"
+                      "'x','env':[{'name':'Y','$patch':'delete'}]}]}}"),
+              "{'spec':{'containers':[{'name':'c','image':'x','env':[{'name':'Y','$patch':'delete'}"
+              "]},{'name':'a'}]}}");
+}
+
+TEST(Strategic, PlainValuesStandOnce)
+{
+    EXPECT_EQ(
+        patched("{'metadata':{'finalizers':['a','b','b']}}", "{'metadata':{'finalizers':['c']}}"),
+        "{'metadata':{'finalizers':['c','a','b']}}");
+}
+
 TEST(Strategic, RefusesWhatMakesNoSense)
 {
+    EXPECT_EQ(patched("{}", "{'spec':{'containers':[{'name':'b'},{'name':'a'}],"
+                            "'$setElementOrder/containers':[{'name':'a'},{'name':'b'}]}}"),
+              "{'spec':{'containers':[{'name':'b'},{'name':'a'}]}}")
+        << "nothing is merged";
+    EXPECT_THAT(patched("{'spec':{'containers':[]}}",
+                        "{'spec':{'containers':[{'name':'b'},{'name':'a'}],"
+                        "'$setElementOrder/containers':[{'name':'a'},{'name':'b'}]}}"),
+                HasSubstr("doesn't match $setElementOrder list"));
     EXPECT_EQ(patched("{'spec':{'containers':[]}}", "{'spec':{'containers':[{'image':'x'}]}}"),
               "error: map: { \"image\": \"x\" } does not contain declared merge key: name");
     EXPECT_EQ(patched("{}", "{'$patch':'foo'}"), "error: unknown patch type: foo in map");
@@ -105,7 +142,7 @@ TEST(Strategic, AFailureLeavesTheDocument)
     Doc d = parse("{'a':1}"), p = parse("{'b':2,'$patch':'foo'}");
     json_object *o = json_object_get(d.get());
     EXPECT_EQ(opr_schema_strategic_patch(kind_of("", "v1", "Pod"), &o, p.get(), nullptr),
-              OPR_E_INVALID);
+              OPR_E_CONFLICT);
     EXPECT_EQ(quoted(text_of(o)), "{'a':1}");
     json_object_put(o);
     Doc list = parse("[1]");
