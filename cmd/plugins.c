@@ -1,5 +1,6 @@
 #include "cmd/plugins.h"
 
+#include "cmd/args.h"
 #include "core/base/alloc.h"
 #include "core/base/fs.h"
 #include "core/base/str.h"
@@ -54,6 +55,34 @@ const char *opr_plugin_default_config(struct opr_arena *a, const char *name, con
 static int is_plugin(const struct dirent *entry)
 {
     return opr_str_ends(opr_str_of(entry->d_name), ".so");
+}
+
+#define NAMES_MAX 128
+
+opr_status opr_plugin_check(const char *name, struct opr_error *reterr)
+{
+    struct opr_arena *a = opr_arena_new();
+    const char *dir = opr_plugins_dir(a);
+    struct dirent **entries = NULL;
+    opr_status st = OPR_OK;
+    if (!opr_fs_exists(opr_plugin_path(a, name))) {
+        const char *names[NAMES_MAX];
+        size_t n = 0;
+        int count = scandir(dir, &entries, is_plugin, alphasort);
+        for (int i = 0; i < count; i++) {
+            size_t len = strlen(entries[i]->d_name) - 3;
+            if (n < NAMES_MAX) {
+                names[n++] = opr_arena_dup(a, opr_str_n(entries[i]->d_name, len));
+            }
+            free(entries[i]);
+        }
+        free(entries);
+        const char *near = opr_args_nearest(name, names, n);
+        st = opr_error_set(reterr, OPR_E_NOT_FOUND, "no plugin %s%s%s%s", opr_plugin_path(a, name),
+                           near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    opr_arena_free(a);
+    return st;
 }
 
 opr_status opr_plugins_load_all(struct opr_manager *m,

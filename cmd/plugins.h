@@ -10,6 +10,8 @@ char *opr_plugins_dir(struct opr_arena *a);
 /* A name ("deployment") becomes a file in that folder; a path (with a slash, or
  * ending in .so) stays. */
 char *opr_plugin_path(struct opr_arena *a, const char *name);
+/* Refuses a plugin whose file is not there, with the nearest name that is. */
+OPR_NODISCARD opr_status opr_plugin_check(const char *name, struct opr_error *reterr);
 /* The configuration that a plugin has where the user gave none, or NULL: "serviceaccount" publishes
  * the CA (PEM, may be NULL) that the API server is reached by. From the arena. */
 const char *opr_plugin_default_config(struct opr_arena *a, const char *name, const char *ca);

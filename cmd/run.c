@@ -75,8 +75,11 @@ static opr_status load_plugins(struct runner *r, struct opr_error *reterr)
     opr_status st = OPR_OK;
     for (size_t i = 0; i < options->plugins.count && st == OPR_OK; i++) {
         const char *name = options->plugins.items[i];
-        st = opr_manager_load(r->manager, opr_plugin_path(r->arena, name), config_of(r, name),
-                              reterr);
+        st = opr_plugin_check(name, reterr);
+        if (st == OPR_OK) {
+            st = opr_manager_load(r->manager, opr_plugin_path(r->arena, name), config_of(r, name),
+                                  reterr);
+        }
     }
     return st;
 }
@@ -120,6 +123,9 @@ static int run(const struct run_options *options)
         opr_manager_start(r.manager);
         opr_policies_follow(policies, r.manager);
         opr_loop_run(r.loop);
+        if (opr_manager_has_left_behind(r.manager)) {
+            _exit(opr_cmd_fail("a reconcile did not end within the time to drain"));
+        }
     } else {
         status = opr_cmd_fail("%s", err.message);
     }

@@ -158,6 +158,7 @@ static opr_status take_event(struct opr_informer *i, struct opr_str line)
             opr_json_unref(last);
         }
     } else if (opr_str_is(type, "BOOKMARK")) {
+        i->has_bookmark = i->phase == OPR__PHASE_WATCHING;
         take_bookmark(i, object);
         return OPR_OK;
     } else if (opr_str_is(type, "ERROR")) {

@@ -64,6 +64,8 @@ struct opr_informer {
     bool is_streaming_refused; /* the server does not stream lists */
     uint64_t backoff_ms;       /* the next one; 0: the first */
     uint64_t started_ns;       /* of the running stream */
+    uint64_t heard_ns;         /* when its last bytes came */
+    bool has_bookmark;         /* it sends bookmarks: then silence means something */
     uint64_t failed_ns;        /* when the last back-off began; 0: never */
     uint32_t stale_lists;      /* lists in a row that were older than what is known */
     uint64_t gone_ns;          /* when a list was last begun because history was gone; 0: never */

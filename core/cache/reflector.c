@@ -17,6 +17,11 @@
 #define HEALTHY_MS 1000u          /* a watch that lasted as long did not fail at once */
 #define INITIAL_SILENCE_MS 60000u /* then the server is taken not to stream lists */
 #define STALL_GRACE_MS 30000u     /* a watch ends this long after its own end at the latest */
+#define HEADER_MS 30000u          /* a server that lives answers a watch at once */
+/* Bookmarks come about every minute (apiserver bookmarkFrequency): three that are missing mean a
+ * server that hangs, whose kernel still answers for it. */
+#define BOOKMARK_SILENCE_MS 200000u
+#define RETRY_AFTER_MAX_S 600
 #define RETRY_SPREAD_MS 200u
 #define PAGE_ITEMS 500
 
@@ -58,7 +63,8 @@ static enum opr__phase resume_phase(const struct opr_informer *i)
     return i->rv && opr_informer_is_synced(i) ? OPR__PHASE_WATCHING : list_phase(i);
 }
 
-static void back_off(struct opr_informer *i, enum opr__phase next)
+/* Waits at least at_least_ms, as a server that is busy may ask. */
+static void back_off_for(struct opr_informer *i, enum opr__phase next, uint64_t at_least_ms)
 {
     uint64_t now = now_ns(i);
     if (i->backoff_ms == 0 || now - i->failed_ns >= BACKOFF_RESET_MS * MS_NS) {
@@ -67,18 +73,42 @@ static void back_off(struct opr_informer *i, enum opr__phase next)
     uint64_t ms = i->backoff_ms + opr_rand_below(i->backoff_ms + 1);
     i->failed_ns = now;
     i->backoff_ms = i->backoff_ms * 2 < BACKOFF_MAX_MS ? i->backoff_ms * 2 : BACKOFF_MAX_MS;
-    wait_ms(i, next, ms);
+    wait_ms(i, next, ms > at_least_ms ? ms : at_least_ms + ms / 2);
 }
 
-static void fail(struct opr_informer *i, enum opr__phase next, const char *why)
+static void back_off(struct opr_informer *i, enum opr__phase next)
+{
+    back_off_for(i, next, 0);
+}
+
+static void fail_for(struct opr_informer *i, enum opr__phase next, const char *why,
+                     uint64_t at_least_ms)
 {
     atomic_store(&i->has_failed, true);
     opr_log(opr_informer_is_synced(i) ? OPR_LOG_DEBUG : OPR_LOG_WARN, "cache",
             "watch interrupted, will retry", "kind=%s error=%s", i->resource->gvk, why);
-    back_off(i, next);
+    back_off_for(i, next, at_least_ms);
     if (i->on_failure) {
         i->on_failure(i->on_failure_arg);
     }
+}
+
+static void fail(struct opr_informer *i, enum opr__phase next, const char *why)
+{
+    fail_for(i, next, why, 0);
+}
+
+/* What a Status asks for; the handler of a stream does not see the Retry-After header beside it. */
+static uint64_t retry_after_ms(struct opr_str body)
+{
+    struct opr_obj *status = NULL;
+    int64_t seconds = 0;
+    if (opr_json_parse(body, &status, NULL) == OPR_OK) {
+        seconds = opr_json_int(status, "/details/retryAfterSeconds", 0);
+    }
+    opr_json_unref(status);
+    seconds = seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+    return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
 }
 
 /* The history that the watch needs is gone: list anew, at once where that did not happen just now.
@@ -112,8 +142,13 @@ static void refused(struct opr_informer *i, enum opr__phase phase)
         list_again(i);
     } else if (phase == OPR__PHASE_WATCHING && st == OPR_E_INVALID) {
         fail(i, list_phase(i), err.message); /* a version that the server does not understand */
+    } else if (phase == OPR__PHASE_LISTING && i->page && st == OPR_E_INVALID) {
+        opr_free(i->page); /* a page that it does not understand: another server, or a new key */
+        i->page = NULL;
+        fail(i, OPR__PHASE_LISTING, err.message);
     } else {
-        fail(i, phase == OPR__PHASE_LISTING ? OPR__PHASE_LISTING : resume_phase(i), err.message);
+        fail_for(i, phase == OPR__PHASE_LISTING ? OPR__PHASE_LISTING : resume_phase(i), err.message,
+                 retry_after_ms(opr_buf_str(&i->pending)));
     }
 }
 
@@ -152,6 +187,7 @@ static void on_header(void *arg, int status)
 {
     struct opr_informer *i = arg;
     i->http_status = status;
+    opr_client_note_answer(i->client, "GET", status);
     if (status == 200 && i->on_answer) {
         i->on_answer(i->on_answer_arg);
     }
@@ -178,12 +214,21 @@ static void decode_failed(struct opr_informer *i, opr_status st)
     }
 }
 
+/* When a watch counts as dead; later, as long as it is heard of. */
+static uint64_t watch_end_ns(const struct opr_informer *i)
+{
+    uint64_t end = i->started_ns + (2 * WATCH_MIN_S * 1000ull + STALL_GRACE_MS) * MS_NS;
+    uint64_t silence_end = i->heard_ns + BOOKMARK_SILENCE_MS * MS_NS;
+    return i->has_bookmark && silence_end < end ? silence_end : end;
+}
+
 static void on_data(void *arg, struct opr_str data)
 {
     struct opr_informer *i = arg;
     if (i->phase == OPR__PHASE_WAITING || i->phase == OPR__PHASE_STOPPED) {
         return;
     }
+    i->heard_ns = now_ns(i);
     opr_buf_add_str(&i->pending, data);
     if (i->http_status != 200 || i->phase == OPR__PHASE_LISTING) {
         return;
@@ -191,6 +236,9 @@ static void on_data(void *arg, struct opr_str data)
     opr_status st = opr__informer_decode_events(i);
     if (st != OPR_OK && i->phase != OPR__PHASE_STOPPED) {
         decode_failed(i, st);
+    } else if (i->phase == OPR__PHASE_WATCHING && watch_end_ns(i) < i->due_ns) {
+        i->due_ns = watch_end_ns(i); /* the first bookmark came */
+        opr__reflector_arm(i);
     }
 }
 
@@ -279,15 +327,16 @@ static void open_stream(struct opr_informer *i, enum opr__phase phase)
         i->epoch++;
     }
     build_path(i, phase, seconds, &path);
-    uint64_t patience_ms =
-        phase == OPR__PHASE_WATCHING ? seconds * 1000ull + STALL_GRACE_MS : INITIAL_SILENCE_MS;
+    uint64_t patience_ms = phase == OPR__PHASE_WATCHING ? HEADER_MS : INITIAL_SILENCE_MS;
     i->phase = phase;
     i->http_status = 0;
     i->has_event = false;
+    i->has_bookmark = false;
     i->is_unreached = false;
     opr_buf_clear(&i->pending);
     i->scanned = 0;
     i->started_ns = now_ns(i);
+    i->heard_ns = i->started_ns;
     i->due_ns = i->started_ns + patience_ms * MS_NS;
     struct opr_client_request req = {.method = "GET",
                                      .path_query = path.data,
@@ -337,10 +386,9 @@ void opr__reflector_tick(struct opr_informer *i)
         opr__reflector_arm(i);
         return;
     }
-    /* A streamed list that became a watch lasts as long as a watch does. */
-    uint64_t watch_end = i->started_ns + (2 * WATCH_MIN_S * 1000ull + STALL_GRACE_MS) * MS_NS;
-    if (i->phase == OPR__PHASE_WATCHING && now_ns(i) < watch_end) {
-        i->due_ns = watch_end;
+    uint64_t end = watch_end_ns(i);
+    if (i->phase == OPR__PHASE_WATCHING && i->http_status != 0 && now_ns(i) < end) {
+        i->due_ns = end;
         opr__reflector_arm(i);
         return;
     }

@@ -124,7 +124,7 @@ void opr_caller_set_deadline(struct opr_caller *k, uint64_t mono_ns)
     k->deadline_ns = mono_ns;
 }
 
-static void count_answer(struct opr_client *c, const char *method, int code)
+void opr_client_note_answer(struct opr_client *c, const char *method, int code)
 {
     pthread_mutex_lock(&c->counts_lock);
     size_t i = 0;
@@ -206,11 +206,12 @@ static void end_call(struct opr_caller *k)
     pthread_mutex_unlock(&k->lock);
 }
 
-/* client-go's with_retry: only where the server names a time. */
+/* client-go's with_retry: only where the server names a time, which it does where it has not begun
+ * to serve the request. */
 static bool should_retry(const struct opr_client_response *res, int attempt)
 {
     return attempt < MAX_RETRIES && res->retry_after_s > 0 &&
-           (res->status == 429 || res->status == 503);
+           (res->status == 429 || res->status >= 500);
 }
 
 static opr_status exchange(struct opr_caller *k, struct opr_client_request *req,
@@ -225,7 +226,7 @@ static opr_status exchange(struct opr_caller *k, struct opr_client_request *req,
         opr_status st = c->transport->call(k->session, req, ret_res, reterr);
         opr__client_note_latency(c, req->method, opr_clock_mono_ns(c->clock) - sent_ns);
         end_call(k);
-        count_answer(c, req->method, st == OPR_OK ? ret_res->status : 0);
+        opr_client_note_answer(c, req->method, st == OPR_OK ? ret_res->status : 0);
         if (st != OPR_OK || !should_retry(ret_res, attempt) ||
             !c->wait(k, ret_res->retry_after_s)) {
             return st;
@@ -286,7 +287,7 @@ opr_status opr__call_text(struct opr_caller *k, const char *path, const char *ac
 static void finish_item(struct opr_caller *k, struct opr_call_item *item,
                         struct opr_client_response *res, opr_status st)
 {
-    count_answer(k->client, item->method, st == OPR_OK ? res->status : 0);
+    opr_client_note_answer(k->client, item->method, st == OPR_OK ? res->status : 0);
     if (st != OPR_OK) {
         item->status = opr_error_set(&item->error, st, "%s %s: %s", item->method, item->path_query,
                                      opr_status_name(st));

@@ -1,5 +1,5 @@
 /* Typed verbs over a transport: paths from kinds (by discovery), Status errors into opr_status,
- * retry of 429 and 503 with Retry-After. One client is shared; each worker has its session.
+ * retry of 429 and 5xx with Retry-After. One client is shared; each worker has its session.
  * Threads: at each function. */
 #ifndef OPR_CLIENT_CLIENT_H
 #define OPR_CLIENT_CLIENT_H
@@ -45,6 +45,8 @@ struct opr_client_latency {
 };
 typedef void (*opr_client_latency_fn)(void *arg, const struct opr_client_latency *latency);
 void opr_client_each_latency(struct opr_client *c, opr_client_latency_fn fn, void *arg);
+/* Counts the answer to a stream, which the client does not see. Any thread. */
+void opr_client_note_answer(struct opr_client *c, const char *method, int code);
 uint64_t opr_client_retries(const struct opr_client *c); /* calls that were repeated */
 
 struct opr_caller; /* one worker's session with the client */

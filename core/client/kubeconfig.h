@@ -14,7 +14,8 @@ struct opr_kubeconfig {
     char *namespace_;              /* owned; of the context, else "default" */
 };
 
-/* YAML or JSON. context NULL: current-context. Errors name the file and what is missing. */
+/* YAML or JSON. context NULL: current-context. Errors name the file and what is missing. path may
+ * be a list with ':' as in $KUBECONFIG; the files that exist are merged, the first one wins. */
 OPR_NODISCARD opr_status opr_kubeconfig_load(const char *path, const char *context,
                                              struct opr_kubeconfig *ret_config,
                                              struct opr_error *reterr);

@@ -158,8 +158,9 @@ static opr_status run(const struct command *c, const struct opr__exec_place *pla
     return OPR_OK;
 }
 
-static opr_status check_expiry(const char *text, const struct opr__exec_place *place,
-                               struct opr_arena *a, struct opr_error *reterr)
+static opr_status read_expiry(const char *text, const struct opr__exec_place *place,
+                              struct opr_arena *a, int64_t *ret_expires_ms,
+                              struct opr_error *reterr)
 {
     int64_t expiry_ms = 0;
     if (!text) {
@@ -171,6 +172,7 @@ static opr_status check_expiry(const char *text, const struct opr__exec_place *p
     if (expiry_ms <= opr_clock_wall_ms(opr_clock_system())) {
         return fail(place, reterr, opr_arena_printf(a, "the credential expired at %s", text));
     }
+    *ret_expires_ms = expiry_ms;
     return OPR_OK;
 }
 
@@ -200,7 +202,8 @@ static opr_status read_credential(const struct opr_buf *out, const struct opr__e
     } else if (!config->token && !config->client_cert_pem) {
         st = fail(place, reterr, "the ExecCredential has no token and no clientCertificateData");
     } else {
-        st = check_expiry(opr__yaml_text(&y, status, "expirationTimestamp"), place, a, reterr);
+        st = read_expiry(opr__yaml_text(&y, status, "expirationTimestamp"), place, a,
+                         &config->token_expires_ms, reterr);
     }
     opr__yaml_fini(&y);
     return st;

@@ -13,7 +13,7 @@ struct opr__exec_place {
 };
 
 /* Runs the command of the exec mapping, once, for at most a minute, and puts its token or
- * certificate into config. Its texts are of the arena. */
+ * certificate into config, with the time when it expires. Its texts are of the arena. */
 OPR_NODISCARD opr_status opr__exec_run(struct opr__yaml *y, const yaml_node_t *exec,
                                        const struct opr__exec_place *place, struct opr_arena *a,
                                        struct opr_endpoint_config *config,

@@ -13,9 +13,12 @@ struct opr__kubeconfig_text {
     struct opr_endpoint_config config; /* strings of the arena */
     const char *context;
     const char *namespace_; /* NULL: the context names none */
+    bool is_by_program;     /* the token came from an exec plugin: reading again renews it */
 };
 
-OPR_NODISCARD opr_status opr__kubeconfig_read(const char *path, const char *context,
+/* paths: one, or several with ':' between them, of which those that exist are merged: the first
+ * file that has a context, cluster, user or current-context counts for it. */
+OPR_NODISCARD opr_status opr__kubeconfig_read(const char *paths, const char *context,
                                               struct opr_arena *a,
                                               struct opr__kubeconfig_text *ret_text,
                                               struct opr_error *reterr);

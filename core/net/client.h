@@ -12,15 +12,30 @@ extern "C" {
 
 /* How to reach and trust one server. Immutable once made; strings are owned. Threads: any. */
 struct opr_endpoint;
+struct opr_credential {
+    char *token;        /* owned */
+    int64_t expires_ms; /* wall clock; 0: it does not say */
+};
+/* How a token is replaced that has expired or was refused (401). */
+struct opr_renewal {
+    /* Any thread but a loop, one at a time, at most every 10 s; may block for a minute. */
+    opr_status (*renew)(void *arg, struct opr_credential *ret_credential, struct opr_error *reterr);
+    void (*free)(void *arg); /* with the endpoint; may be NULL */
+    void *arg;
+};
 struct opr_endpoint_config {
     const char *url;             /* "https://127.0.0.1:6443"; no path */
     const char *ca_pem;          /* NULL with https: the system's */
     const char *client_cert_pem; /* may be NULL */
     const char *client_key_pem;
-    const char *token;       /* bearer token; may be NULL */
-    const char *token_file;  /* read again when it changes (every minute); may be NULL */
-    bool is_insecure;        /* do not verify: only where the kubeconfig says so */
-    const char *server_name; /* TLS server name; NULL: from the url */
+    const char *token;          /* bearer token; may be NULL */
+    int64_t token_expires_ms;   /* wall clock; 0: unknown */
+    struct opr_renewal renewal; /* of the token; renew NULL: none. arg is taken on success */
+    const char *token_file;     /* read again when it changes (every minute); may be NULL */
+    bool is_insecure;           /* do not verify: only where the kubeconfig says so */
+    const char *server_name;    /* TLS server name; NULL: from the url */
+    const char *proxy_url; /* http://, https:// or socks5://; NULL: as the environment says, and
+                              none to a loopback address */
     const char *user_agent;
     /* Any thread: a socket of this endpoint before it connects; may be NULL. */
     void (*on_socket)(void *arg, int fd);

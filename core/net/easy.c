@@ -20,6 +20,7 @@ void opr__easy_init(struct opr__easy *e)
     OPR_CHECK(e->curl);
     e->headers = NULL;
     e->error[0] = 0;
+    e->may_block = false;
 }
 
 void opr__easy_fini(struct opr__easy *e)
@@ -101,7 +102,7 @@ static void set_headers(struct opr__easy *e, struct opr_endpoint *endpoint,
     if (endpoint->host_header) {
         add_header(e, endpoint->host_header);
     }
-    char *authorization = opr__endpoint_authorization(endpoint, &e->token_number);
+    char *authorization = opr__endpoint_authorization(endpoint, e->may_block, &e->token_number);
     if (authorization) {
         add_header(e, authorization);
         explicit_bzero(authorization, strlen(authorization));
@@ -143,7 +144,11 @@ static void set_connection(struct opr__easy *e, const struct opr_endpoint *endpo
     if (endpoint->connect_to) {
         curl_easy_setopt(curl, CURLOPT_CONNECT_TO, endpoint->connect_to);
     }
-    if (endpoint->is_loopback) {
+    if (endpoint->proxy_url) {
+        curl_easy_setopt(curl, CURLOPT_PROXY, endpoint->proxy_url);
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, ""); /* whatever the environment says */
+        curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    } else if (endpoint->is_loopback) {
         curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever the environment says */
     }
 }

@@ -1,16 +1,7 @@
 /* Endpoints: an address with what is needed to trust it and to be trusted. */
 #include "core/base/alloc.h"
-#include "core/base/buf.h"
-#include "core/base/clock.h"
-#include "core/base/fs.h"
 #include "core/base/str.h"
 #include "core/net/client_internal.h"
-
-#include <sys/stat.h>
-
-#define TOKEN_CHECK_NS (60ull * 1000000000)
-#define TOKEN_MAX (64 * 1024)
-#define SECOND_NS 1000000000ll
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
@@ -22,63 +13,6 @@ static void curl_start(void)
 static char *dup_or_null(const char *text)
 {
     return text && text[0] ? opr_xstrdup(text) : NULL;
-}
-
-/* Reads the file where it has changed. A file that can not be read leaves the token as it is: it
- * may be in the middle of its replacement. Holds lock. */
-static void refresh_token(struct opr_endpoint *e)
-{
-    uint64_t now = opr_clock_mono_ns(opr_clock_system());
-    if (e->token_seen_ns != 0 && now - e->token_seen_ns < TOKEN_CHECK_NS) {
-        return;
-    }
-    e->token_seen_ns = now;
-    struct stat st;
-    if (stat(e->token_file, &st) < 0) {
-        return;
-    }
-    int64_t mtime_ns = st.st_mtim.tv_sec * SECOND_NS + st.st_mtim.tv_nsec;
-    if (e->token && mtime_ns == e->token_mtime_ns) {
-        return;
-    }
-    struct opr_buf data = {0};
-    if (opr_fs_read(e->token_file, TOKEN_MAX, &data, NULL) == OPR_OK) {
-        struct opr_str text = opr_str_trim(opr_buf_str(&data));
-        if (text.len > 0) {
-            opr_free(e->token);
-            e->token = opr_xstrndup(text.ptr, text.len);
-            e->token_mtime_ns = mtime_ns;
-            e->token_number++;
-        }
-    }
-    opr_buf_fini(&data);
-}
-
-char *opr__endpoint_authorization(struct opr_endpoint *e, unsigned *ret_number)
-{
-    pthread_mutex_lock(&e->lock);
-    if (e->token_file) {
-        refresh_token(e);
-    }
-    *ret_number = e->token_number;
-    char *header = e->token ? opr_xprintf("Authorization: Bearer %s", e->token) : NULL;
-    pthread_mutex_unlock(&e->lock);
-    return header;
-}
-
-bool opr__endpoint_token_refused(struct opr_endpoint *e, unsigned number)
-{
-    if (!e->token_file) {
-        return false;
-    }
-    pthread_mutex_lock(&e->lock);
-    if (e->token_number == number) {
-        e->token_seen_ns = 0;
-        refresh_token(e);
-    }
-    bool is_renewed = e->token_number != number;
-    pthread_mutex_unlock(&e->lock);
-    return is_renewed;
 }
 
 /* scheme, host (with brackets for IPv6) and port. */
@@ -104,6 +38,20 @@ static opr_status split_url(const char *url, struct url_parts *ret, struct opr_e
     curl_free(path);
     curl_url_cleanup(u);
     return st;
+}
+
+static opr_status check_proxy(const char *url, struct opr_error *reterr)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks5://"};
+    for (size_t i = 0; url && i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0 && url[strlen(schemes[i])]) {
+            return OPR_OK;
+        }
+    }
+    return !url ? OPR_OK
+                : opr_error_set(reterr, OPR_E_INVALID,
+                                "proxy-url \"%s\" must begin with http://, https:// or socks5://",
+                                url);
 }
 
 static bool is_loopback_host(const char *host)
@@ -147,6 +95,9 @@ opr_status opr_endpoint_new(const struct opr_endpoint_config *config,
     struct url_parts url = {0};
     opr_status st = config->url ? split_url(config->url, &url, reterr)
                                 : opr_error_set(reterr, OPR_E_INVALID, "no server address");
+    if (st == OPR_OK) {
+        st = check_proxy(config->proxy_url, reterr);
+    }
     if (st == OPR_OK && !config->client_cert_pem != !config->client_key_pem) {
         st = opr_error_set(reterr, OPR_E_INVALID,
                            "%s: a client certificate and its key go together", config->url);
@@ -155,6 +106,7 @@ opr_status opr_endpoint_new(const struct opr_endpoint_config *config,
         struct opr_endpoint *e = opr_xalloc(sizeof *e);
         atomic_init(&e->refs, 1);
         pthread_mutex_init(&e->lock, NULL);
+        pthread_mutex_init(&e->renew_lock, NULL);
         set_address(e, config, &url);
         e->ca_pem = dup_or_null(config->ca_pem);
         e->client_cert_pem = dup_or_null(config->client_cert_pem);
@@ -165,7 +117,10 @@ opr_status opr_endpoint_new(const struct opr_endpoint_config *config,
         e->on_socket_arg = config->on_socket_arg;
         e->token = dup_or_null(config->token);
         e->token_file = dup_or_null(config->token_file);
+        e->proxy_url = dup_or_null(config->proxy_url);
         e->is_insecure = config->is_insecure;
+        e->renewal = config->renewal;
+        e->token_expires_ms = config->token_expires_ms;
         *ret_endpoint = e;
     }
     curl_free(url.scheme);
@@ -178,15 +133,6 @@ struct opr_endpoint *opr_endpoint_ref(struct opr_endpoint *e)
 {
     atomic_fetch_add(&e->refs, 1);
     return e;
-}
-
-/* A secret does not stay in freed memory. */
-static void free_secret(char *text)
-{
-    if (text) {
-        explicit_bzero(text, strlen(text));
-        opr_free(text);
-    }
 }
 
 const char *opr_endpoint_url(const struct opr_endpoint *e)
@@ -207,12 +153,17 @@ void opr_endpoint_unref(struct opr_endpoint *e)
     opr_free(e->url);
     opr_free(e->ca_pem);
     opr_free(e->client_cert_pem);
-    free_secret(e->client_key_pem);
-    free_secret(e->token);
+    opr__token_wipe(e->client_key_pem);
+    opr__token_wipe(e->token);
     opr_free(e->user_agent);
     opr_free(e->host_header);
     curl_slist_free_all(e->connect_to);
     opr_free(e->token_file);
+    opr__token_wipe(e->proxy_url); /* it may carry a password */
+    if (e->renewal.free) {
+        e->renewal.free(e->renewal.arg);
+    }
+    pthread_mutex_destroy(&e->renew_lock);
     pthread_mutex_destroy(&e->lock);
     opr_free(e);
 }

@@ -81,6 +81,7 @@ static struct transfer *transfer_at(struct opr_session *s, size_t i)
     while (s->transfers.count <= i) {
         struct transfer *t = opr_xalloc(sizeof *t);
         opr__easy_init(&t->easy);
+        t->easy.may_block = true;
         opr_vec_push(&s->transfers, t);
     }
     return s->transfers.items[i];
@@ -236,7 +237,7 @@ opr_status opr_session_call(struct opr_session *s, const struct opr_client_reque
     start(s, t, req, ret_res, reterr);
     drive(s, 1);
     if (t->status == OPR_OK && ret_res->status == 401 &&
-        opr__endpoint_token_refused(s->endpoint, t->easy.token_number)) {
+        opr__endpoint_token_refused(s->endpoint, t->easy.token_number, true)) {
         opr_buf_fini(&ret_res->body);
         start(s, t, req, ret_res, reterr); /* once more, with the token that has replaced it */
         drive(s, 1);
@@ -255,7 +256,8 @@ void opr_session_call_many(struct opr_session *s, const struct opr_client_reques
         const struct transfer *t = transfer_at(s, i);
         ret_status[i] = t->status;
         if (t->status == OPR_OK && ret_res[i].status == 401) {
-            (void)opr__endpoint_token_refused(s->endpoint, t->easy.token_number); /* next time */
+            (void)opr__endpoint_token_refused(s->endpoint, t->easy.token_number,
+                                              true); /* next time */
         }
     }
     drop_transfers(s, KEPT_TRANSFERS);

@@ -193,8 +193,8 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *arg)
     if (status >= 200) {
         st->is_header_seen = true;
         if (status == 401) {
-            (void)opr__endpoint_token_refused(st->owner->endpoint,
-                                              st->easy.token_number); /* for the next stream */
+            (void)opr__endpoint_token_refused(st->owner->endpoint, st->easy.token_number,
+                                              false); /* for the next stream */
         }
         if (st->handler.on_header) {
             st->handler.on_header(st->arg, (int)status);

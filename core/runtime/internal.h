@@ -156,6 +156,7 @@ struct opr__worker {
     struct opr_ctx ctx;                        /* its caller and arena are owned */
     _Atomic(struct opr__controller *) running; /* NULL: idle */
     _Atomic uint64_t started_ns;               /* of what runs */
+    const char *key;                           /* of what runs; NULL: idle; m->dispatch_lock */
 };
 
 /* manager.c. Any thread: fn(m, arg) on the loop, or drop(arg) where the manager is gone by then. */

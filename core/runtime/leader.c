@@ -1,6 +1,7 @@
 /* Leader election on a Lease (client-go tools/leaderelection: 15 s lease, 10 s renew deadline, 2 s
  * retry). Ages are taken from the clock that counts suspension, so that a machine that slept does
  * not wake as leader. A manager that loses the lease cancels what runs, stands by, and tries again.
+ * One that stops keeps the lease until its reconciles have ended, and then gives it back.
  * Threads: loop; the requests run on a thread of their own. */
 #include "core/base/alloc.h"
 #include "core/base/log.h"
@@ -152,6 +153,12 @@ static void become(struct opr__leader *l, bool is_leading)
     }
 }
 
+/* The end of an attempt may be late: a machine slept between it and here. */
+static bool is_fresh(const struct opr__leader *l, const struct attempt *a)
+{
+    return opr_clock_boot_ns(l->m->clock) - a->began_ns < RENEW_DEADLINE_NS;
+}
+
 static void attempted(struct opr_manager *m, void *arg)
 {
     struct attempt *a = arg;
@@ -159,7 +166,9 @@ static void attempted(struct opr_manager *m, void *arg)
     if (l && l == a->leader) {
         l->is_busy = false;
         uint64_t wait_ns = RETRY_NS;
-        if (a->is_held) {
+        if (a->is_held && !is_fresh(l, a)) {
+            wait_ns = 0; /* ours on the server, perhaps: asked again before anything runs */
+        } else if (a->is_held) {
             l->renewed_at_ns = a->began_ns;
             opr__source_retry_all(m);
             become(l, true);
@@ -186,14 +195,20 @@ static void attempt(void *arg)
     opr__manager_post(a->leader->m, attempted, a, opr_free);
 }
 
+/* While the manager stops, only for the sake of the reconciles that run to their end. */
+static bool may_try(const struct opr__leader *l)
+{
+    bool is_draining = l->is_leading && !l->m->is_cancelled;
+    return !l->is_busy && (!atomic_load(&l->m->is_stopping) || is_draining);
+}
+
 void opr__leader_tick(struct opr__leader *l)
 {
     uint64_t boot = opr_clock_boot_ns(l->m->clock);
     if (l->is_leading && boot - l->renewed_at_ns >= RENEW_DEADLINE_NS) {
         become(l, false);
     }
-    if (!l->is_busy && !atomic_load(&l->m->is_stopping) &&
-        opr_clock_mono_ns(l->m->clock) >= l->due_ns) {
+    if (may_try(l) && opr_clock_mono_ns(l->m->clock) >= l->due_ns) {
         struct attempt *a = opr_xalloc(sizeof *a);
         a->leader = l;
         a->began_ns = boot;
@@ -204,7 +219,7 @@ void opr__leader_tick(struct opr__leader *l)
 
 uint64_t opr__leader_due_ns(const struct opr__leader *l)
 {
-    uint64_t due = l->is_busy ? UINT64_MAX : l->due_ns;
+    uint64_t due = may_try(l) ? l->due_ns : UINT64_MAX;
     if (l->is_leading) {
         uint64_t age = opr_clock_boot_ns(l->m->clock) - l->renewed_at_ns;
         uint64_t left = age < RENEW_DEADLINE_NS ? RENEW_DEADLINE_NS - age : 0;
@@ -234,18 +249,36 @@ void opr__leader_start(struct opr__leader *l)
     opr__leader_tick(l);
 }
 
-/* Lets the next one in at once. */
-static void release_lease(struct opr__leader *l)
+static opr_status write_release(struct opr__leader *l, const struct opr_obj *lease,
+                                struct opr_error *reterr)
 {
-    struct json_object *doc = opr_doc_from_obj(l->held);
-    struct opr_error err = {0};
+    struct json_object *doc = opr_doc_from_obj(lease);
     opr_doc_put_str(doc, "/spec/holderIdentity", "");
     opr_doc_put_int(doc, "/spec/leaseDurationSeconds", 1);
+    opr_status st = write_lease(l, lease, doc, reterr);
+    json_object_put(doc);
+    return st;
+}
+
+/* Lets the next one in at once. The last renewal may have been cut off after the server had taken
+ * it: then the Lease is newer than the one that we know. */
+static void release_lease(struct opr__leader *l)
+{
+    struct opr_error err = {0};
+    struct opr_obj *lease = NULL;
     set_deadline(l, RELEASE_LIMIT_NS);
-    if (write_lease(l, l->held, doc, &err) != OPR_OK) {
+    opr_status st = write_release(l, l->held, &err);
+    if (st == OPR_E_CONFLICT) {
+        st = opr_call(l->caller, "GET", l->path, NULL, (struct opr_str){0}, &lease, &err);
+        const char *holder = opr_json_str(lease, "/spec/holderIdentity", "");
+        if (st == OPR_OK && strcmp(holder, l->m->config.identity) == 0) {
+            st = write_release(l, lease, &err);
+        }
+    }
+    if (st != OPR_OK) {
         opr_log(OPR_LOG_WARN, "leader", "lease not given back", "error=%s", err.message);
     }
-    json_object_put(doc);
+    opr_json_unref(lease);
 }
 
 void opr__leader_free(struct opr__leader *l)

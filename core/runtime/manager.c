@@ -5,6 +5,8 @@
 #include "core/base/log.h"
 #include "core/base/str.h"
 
+#include <inttypes.h>
+
 #define DEFAULT_WORKERS 4u
 #define MS_NS 1000000ull
 #define CANCEL_GRACE_NS (2000 * MS_NS) /* a cancelled reconcile ends by then, or is left behind */
@@ -162,6 +164,23 @@ static void finish_stop(struct opr_manager *m)
     }
 }
 
+/* Says what keeps the process from a clean end. */
+static void log_running(struct opr_manager *m, int32_t level, const char *what)
+{
+    uint64_t now = opr_clock_mono_ns(m->clock);
+    pthread_mutex_lock(&m->dispatch_lock);
+    for (uint32_t i = 0; i < m->n_workers; i++) {
+        const struct opr__worker *w = m->workers[i];
+        const struct opr__controller *c = atomic_load(&w->running);
+        uint64_t started = atomic_load(&w->started_ns);
+        if (w->key && c) {
+            opr_log(level, "runtime", what, "controller=%s key=%s running_ms=%" PRIu64,
+                    c->decl.name, w->key, now > started ? (uint64_t)((now - started) / MS_NS) : 0);
+        }
+    }
+    pthread_mutex_unlock(&m->dispatch_lock);
+}
+
 static void check_drained(struct opr_manager *m)
 {
     uint64_t now = opr_clock_mono_ns(m->clock);
@@ -173,9 +192,10 @@ static void check_drained(struct opr_manager *m)
     } else if (now >= m->drain_due_ns && !m->is_cancelled) {
         m->is_cancelled = true;
         m->drain_due_ns = now + CANCEL_GRACE_NS;
+        log_running(m, OPR_LOG_WARN, "a reconcile outlasts the drain, it is cancelled");
         cancel_workers(m);
     } else if (now >= m->drain_due_ns) {
-        opr_log(OPR_LOG_ERROR, "runtime", "a reconcile did not end, it is left behind", NULL);
+        log_running(m, OPR_LOG_ERROR, "a reconcile did not end, it is left behind");
         finish_stop(m);
     }
 }
@@ -352,6 +372,11 @@ static void free_parts(struct opr_manager *m)
     opr_caller_free(m->aux_caller);
 }
 
+bool opr_manager_has_left_behind(const struct opr_manager *m)
+{
+    return m->is_cancelled && !m->stopped && atomic_load(&m->live_workers) > 0;
+}
+
 void opr_manager_free(struct opr_manager *m)
 {
     if (!m) {
@@ -359,9 +384,9 @@ void opr_manager_free(struct opr_manager *m)
     }
     opr__health_server_free(m->health);
     m->health = NULL;
-    bool was_left_behind = m->is_cancelled && !m->stopped && atomic_load(&m->live_workers) > 0;
+    bool has_left_behind = opr_manager_has_left_behind(m);
     m->mailbox->m = NULL;
-    if (was_left_behind) {
+    if (has_left_behind) {
         return; /* its memory is in use by a reconcile that does not end */
     }
     halt(m);

@@ -61,9 +61,13 @@ void opr_manager_metrics(struct opr_manager *m, struct opr_buf *ret_text);
 uint32_t opr_manager_turn(struct opr_manager *m, uint32_t max);
 /* Without a loop: when there is something to do again (monotonic; UINT64_MAX: never). */
 uint64_t opr_manager_next_due_ns(struct opr_manager *m);
-/* Stops watches, drains running reconciles for up to drain_ms, then calls done(arg) on the loop. */
+/* Stops watches, drains running reconciles for up to drain_ms, then calls done(arg) on the loop.
+ * Those that run longer are cancelled, and have 2 s more to notice. */
 void opr_manager_stop(struct opr_manager *m, uint32_t drain_ms, void (*done)(void *), void *arg);
-void opr_manager_free(struct opr_manager *m);
+/* Loop: after done(), whether a reconcile still runs that took no notice. Then the client, the
+ * policies and the loop are in use for ever: the program ends with _exit(). */
+bool opr_manager_has_left_behind(const struct opr_manager *m);
+void opr_manager_free(struct opr_manager *m); /* where one was left behind, it keeps its memory */
 
 #ifdef __cplusplus
 }

@@ -13,16 +13,37 @@ static bool may_run(const struct opr_manager *m)
     return !atomic_load(&m->is_stopping) && atomic_load(&m->is_leading);
 }
 
+/* Never counts past the limit, not even for a moment: another worker that looked just then would
+ * find no place, and sleep beside a key. */
+static bool reserve_place(struct opr__controller *c)
+{
+    uint32_t active = atomic_load(&c->active);
+    while (active < c->max_workers) {
+        if (atomic_compare_exchange_weak(&c->active, &active, active + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keys that waited for this place are for any worker: this one may turn to another controller. */
+static void give_place_back(struct opr__controller *c)
+{
+    bool was_full = atomic_fetch_sub(&c->active, 1) >= c->max_workers;
+    if (was_full && opr_queue_stats_of(c->queue).depth > 0) {
+        opr__manager_wake_workers(c->m);
+    }
+}
+
 /* Reserves a place among the controller's workers and takes a key, or does neither. */
 static char *take_key(struct opr__controller *c)
 {
     char *key = NULL;
-    if (!atomic_load(&c->is_ready)) {
+    if (!atomic_load(&c->is_ready) || !reserve_place(c)) {
         return NULL;
     }
     uint64_t waited_ns = 0;
-    if (atomic_fetch_add(&c->active, 1) < c->max_workers &&
-        opr_queue_take(c->queue, &key, &waited_ns)) {
+    if (opr_queue_take(c->queue, &key, &waited_ns)) {
         opr__histogram_add(&c->queued, OPR__BOUNDS_QUEUE, waited_ns);
         return key;
     }
@@ -110,6 +131,13 @@ static void conclude(const struct opr_ctx *ctx, struct opr_str key, const opr_re
     }
 }
 
+static void show_key(struct opr__worker *w, const char *key)
+{
+    pthread_mutex_lock(&w->m->dispatch_lock);
+    w->key = key;
+    pthread_mutex_unlock(&w->m->dispatch_lock);
+}
+
 static void run(struct opr__worker *w, struct opr__controller *c, const char *key)
 {
     struct opr_ctx *ctx = &w->ctx;
@@ -143,9 +171,11 @@ bool opr__worker_run_one(struct opr__worker *w)
     if (!c) {
         return false;
     }
+    show_key(w, key);
     run(w, c, key);
+    show_key(w, NULL);
     opr_queue_done(c->queue, opr_str_of(key));
-    atomic_fetch_sub(&c->active, 1);
+    give_place_back(c);
     opr_free(key);
     return true;
 }

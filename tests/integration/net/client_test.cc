@@ -132,6 +132,141 @@ TEST(Client, TokenIsReadAgainFromItsFile)
     EXPECT_EQ("Bearer second", session.call("GET", "/headers").body);
 }
 
+/* Gives "first", "second", ... and says how often it was asked. */
+struct Giver {
+    std::atomic<int> asked{0};
+    std::vector<std::string> tokens;
+    int64_t lasts_ms = 0;
+    std::atomic<bool> is_freed{false};
+
+    static opr_status Renew(void *arg, struct opr_credential *ret, struct opr_error *reterr)
+    {
+        auto *self = static_cast<Giver *>(arg);
+        size_t n = (size_t)self->asked++;
+        if (n >= self->tokens.size()) {
+            return opr_error_set(reterr, OPR_E_INVALID, "no more");
+        }
+        ret->token = opr_xstrdup(self->tokens[n].c_str());
+        ret->expires_ms = self->lasts_ms;
+        return OPR_OK;
+    }
+    struct opr_endpoint *Endpoint(const Server &server, int64_t expires_ms)
+    {
+        struct opr_endpoint_config config = {};
+        std::string url = server.url();
+        config.url = url.c_str();
+        config.ca_pem = server.ca.cert.c_str();
+        config.token = "first";
+        config.token_expires_ms = expires_ms;
+        config.renewal = {Renew, [](void *arg) { static_cast<Giver *>(arg)->is_freed = true; },
+                          this};
+        struct opr_endpoint *e = nullptr;
+        EXPECT_EQ(OPR_OK, opr_endpoint_new(&config, &e, nullptr));
+        return e;
+    }
+};
+
+TEST(Client, ATokenThatIsRefusedIsRenewedOnce)
+{
+    Server server;
+    Giver giver;
+    giver.tokens = {"second", "third"};
+    {
+        Session session(giver.Endpoint(server, 0));
+        EXPECT_EQ("Bearer first", session.call("GET", "/headers").body);
+        EXPECT_EQ(giver.asked, 0);
+        EXPECT_EQ(200, session.call("GET", "/second").code) << "in the same call";
+        EXPECT_EQ(giver.asked, 1);
+    }
+    EXPECT_TRUE(giver.is_freed);
+    Giver refused;
+    refused.tokens = {"bad", "bad", "bad"};
+    Session session(refused.Endpoint(server, 0));
+    for (int i = 0; i < 5; i++) {
+        EXPECT_EQ(401, session.call("GET", "/second").code);
+    }
+    EXPECT_EQ(refused.asked, 1) << "the program does not run for each refusal";
+}
+
+TEST(Client, ATokenThatExpiredIsRenewedBeforeItIsSent)
+{
+    Server server;
+    Giver giver;
+    giver.tokens = {"second"};
+    giver.lasts_ms = INT64_MAX;
+    Session session(giver.Endpoint(server, 1));
+    EXPECT_EQ("Bearer second", session.call("GET", "/headers").body);
+    EXPECT_EQ("Bearer second", session.call("GET", "/headers").body);
+    EXPECT_EQ(giver.asked, 1);
+    Giver poor;
+    Session other(poor.Endpoint(server, 1));
+    EXPECT_EQ("Bearer first", other.call("GET", "/headers").body) << "the server decides";
+    EXPECT_EQ(poor.asked, 1);
+}
+
+TEST(Client, AStreamIsRefusedUntilTheTokenIsRenewedBesideTheLoop)
+{
+    Server server;
+    Giver giver;
+    giver.tokens = {"second"};
+    Loop loop;
+    struct opr_endpoint *e = giver.Endpoint(server, 0);
+    struct opr_streams *streams = nullptr;
+    loop.run([&] { streams = opr_streams_new(loop.loop, e); });
+    opr_endpoint_unref(e);
+    auto get = [&] {
+        Listener l;
+        struct opr_client_request req = {};
+        req.method = "GET";
+        req.path_query = "/second";
+        loop.run([&] { opr_stream_open(streams, &req, Listener::handler(), &l); });
+        EXPECT_TRUE(eventually([&] { return l.ends == 1; }));
+        return l.code.load();
+    };
+    EXPECT_EQ(401, get());
+    EXPECT_TRUE(eventually([&] { return get() == 200; }));
+    EXPECT_EQ(giver.asked, 1);
+    loop.run([&] { opr_streams_free(streams); });
+    EXPECT_TRUE(eventually([&] { return giver.is_freed.load(); })) << "by the last who needs it";
+}
+
+TEST(Client, ProxyOfItsOwn)
+{
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in addr = {};
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t len = sizeof addr;
+    ASSERT_EQ(0, bind(listener, (struct sockaddr *)&addr, len));
+    ASSERT_EQ(0, listen(listener, 4));
+    ASSERT_EQ(0, getsockname(listener, (struct sockaddr *)&addr, &len));
+    std::string asked;
+    std::thread proxy([&] {
+        int fd = accept(listener, nullptr, nullptr);
+        char block[1024];
+        ssize_t n = recv(fd, block, sizeof block, 0);
+        asked.assign(block, n > 0 ? (size_t)n : 0);
+        const char refusal[] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+        EXPECT_GT(send(fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL), 0);
+        close(fd);
+    });
+    Server server;
+    std::string url = server.url(),
+                proxy_url = "http://127.0.0.1:" + std::to_string(ntohs(addr.sin_port));
+    struct opr_endpoint_config config = {};
+    config.url = url.c_str();
+    config.ca_pem = server.ca.cert.c_str();
+    config.proxy_url = proxy_url.c_str();
+    struct opr_endpoint *e = nullptr;
+    ASSERT_EQ(OPR_OK, opr_endpoint_new(&config, &e, nullptr));
+    Answer a = Session(e).call("GET", "/echo");
+    proxy.join();
+    close(listener);
+    EXPECT_EQ(OPR_E_IO, a.status) << "not past the proxy";
+    EXPECT_EQ(0u, asked.find("CONNECT 127.0.0.1:" + std::to_string(server.port))) << asked;
+    EXPECT_EQ(0, server.handler.handled);
+}
+
 TEST(Client, TimeoutAndCancel)
 {
     Server server;

@@ -197,6 +197,70 @@ TEST_F(ManagerTest, StoppingLetsWhatRunsEnd)
     EXPECT_LT(begun, 5) << "no new one began";
 }
 
+TEST_F(ManagerTest, TheLeaseIsRenewedWhileWhatRunsEnds)
+{
+    static std::atomic<bool> has_begun, may_end;
+    has_begun = may_end = false;
+    lab.Add("main", "v1/ConfigMap", [](struct opr_ctx *, const struct opr_obj *) {
+        has_begun = true;
+        while (!may_end) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return opr_done();
+    });
+    std::atomic<int> renewals{0};
+    server.on_call = [&](const struct opr_client_request *req) {
+        renewals += strcmp(req->method, "PUT") == 0 && strstr(req->path_query, "/leases/") != NULL;
+    };
+    ApplyMap("a");
+    manager = NewManager("test", 1, "kube-system/operon");
+    opr_manager_start(manager);
+    EXPECT_TRUE(RunUntil([] { return has_begun.load(); }));
+    bool has_stopped = false;
+    opr_manager_stop(
+        manager, 60000, [](void *arg) { *static_cast<bool *>(arg) = true; }, &has_stopped);
+    int before = renewals;
+    EXPECT_TRUE(RunUntil([&] { return renewals >= before + 2; }));
+    EXPECT_FALSE(has_stopped);
+    EXPECT_TRUE(server.All("coordination.k8s.io/v1/Lease", [](const struct opr_obj *o) {
+        return strcmp(opr_obj_str(o, "/spec/holderIdentity", ""), "test") == 0;
+    })) << "nobody else may begin while this one has not ended";
+    may_end = true;
+    EXPECT_TRUE(RunUntil([&] { return has_stopped; }));
+    EXPECT_TRUE(server.All("coordination.k8s.io/v1/Lease", [](const struct opr_obj *o) {
+        return strcmp(opr_obj_str(o, "/spec/holderIdentity", "x"), "") == 0;
+    }));
+    EXPECT_FALSE(opr_manager_has_left_behind(manager));
+}
+
+/* A place among a controller's workers that is given back is seen by those who wait for it. */
+TEST_F(ManagerTest, NoKeyIsForgottenAtTheLimit)
+{
+    static std::atomic<int> done;
+    done = 0;
+    for (const char *name : {"a", "b", "c"}) {
+        LabController &c =
+            lab.Add(name, "v1/ConfigMap", [](struct opr_ctx *, const struct opr_obj *) {
+                done++;
+                return opr_done();
+            });
+        c.decl.workers = 1;
+    }
+    Start(8);
+    EXPECT_TRUE(RunUntil([this] { return opr_manager_is_ready(manager); }));
+    for (int round = 1; round <= 200; round++) {
+        int expected = done + 12;
+        for (const char *name : {"a", "b", "c"}) {
+            for (int i = 0; i < 4; i++) {
+                ASSERT_TRUE(opr_manager_enqueue(manager, name, "default",
+                                                ("m" + std::to_string(i)).c_str()));
+            }
+        }
+        ASSERT_TRUE(RunUntil([&] { return done >= expected; })) << "round " << round;
+    }
+    EXPECT_TRUE(Stop(1000));
+}
+
 TEST_F(ManagerTest, WhatDoesNotEndIsCancelled)
 {
     static std::atomic<bool> has_begun, was_cancelled;

@@ -581,6 +581,86 @@ TEST_F(InformerTest, AWatchThatNoLongerEndsIsReplaced)
     EXPECT_THAT(transport.Last().path, HasSubstr("resourceVersion=9"));
 }
 
+TEST_F(InformerTest, AWatchThatIsNeverAnsweredIsGivenUpSoon)
+{
+    StartWith("", 9);
+    transport.Last().End();
+    Tick();
+    ASSERT_EQ(transport.streams.size(), 2u);
+    Pass(29 * 1000);
+    EXPECT_TRUE(transport.Last().IsOpen());
+    Pass(1000);
+    EXPECT_TRUE(transport.streams[1]->is_closed) << "a server that lives answers at once";
+    Pass(1600);
+    ASSERT_EQ(transport.streams.size(), 3u);
+    EXPECT_THAT(transport.Last().path, HasSubstr("resourceVersion=9"));
+    transport.Last().Header(200);
+    Pass(290 * 1000);
+    EXPECT_TRUE(transport.Last().IsOpen()) << "without bookmarks silence means nothing";
+}
+
+TEST_F(InformerTest, AWatchWhoseBookmarksStopIsResumed)
+{
+    StartWith("", 9);
+    for (int n = 0; n < 4; n++) {
+        Pass(60 * 1000);
+        transport.Last().Data(Bookmark(10 + n));
+        EXPECT_TRUE(transport.Last().IsOpen());
+    }
+    Pass(199 * 1000);
+    EXPECT_TRUE(transport.Last().IsOpen());
+    Pass(1000);
+    EXPECT_TRUE(transport.streams[0]->is_closed);
+    Pass(1600);
+    ASSERT_EQ(transport.streams.size(), 2u);
+    EXPECT_THAT(transport.Last().path, HasSubstr("resourceVersion=13"));
+}
+
+TEST_F(InformerTest, ABusyServerIsLeftAloneAsLongAsItAsks)
+{
+    StartWith("", 9);
+    transport.Last().End();
+    Tick();
+    transport.Last().Header(429);
+    transport.Last().Data("{\"kind\":\"Status\",\"reason\":\"TooManyRequests\",\"code\":429,"
+                          "\"details\":{\"retryAfterSeconds\":20}}");
+    transport.Last().End();
+    Pass(19999);
+    EXPECT_EQ(transport.streams.size(), 2u);
+    Pass(801);
+    EXPECT_EQ(transport.streams.size(), 3u);
+    uint64_t streams = 0;
+    opr_client_each_count(
+        client,
+        [](void *arg, const char *method, int code, uint64_t count) {
+            *static_cast<uint64_t *>(arg) += strcmp(method, "GET") == 0 && code == 429 ? count : 0;
+        },
+        &streams);
+    EXPECT_EQ(streams, 1u) << "streams are counted among the requests";
+}
+
+TEST_F(InformerTest, APageThatTheServerDoesNotUnderstandBeginsTheListAnew)
+{
+    Start();
+    transport.Last().Header(400);
+    transport.Last().Data("{\"kind\":\"Status\",\"reason\":\"BadRequest\",\"code\":400}");
+    transport.Last().End();
+    Tick();
+    transport.Last().Header(200);
+    transport.Last().Data("{\"metadata\":{\"resourceVersion\":\"5\",\"continue\":\"tok\"},"
+                          "\"items\":[]}");
+    transport.Last().End();
+    Tick();
+    ASSERT_THAT(transport.Last().path, HasSubstr("continue=tok"));
+    transport.Last().Header(400);
+    transport.Last().Data("{\"kind\":\"Status\",\"reason\":\"BadRequest\",\"code\":400,"
+                          "\"message\":\"continue key is not valid\"}");
+    transport.Last().End();
+    Pass(1600);
+    EXPECT_THAT(transport.Last().path, HasSubstr("limit=500"));
+    EXPECT_THAT(transport.Last().path, Not(HasSubstr("continue")));
+}
+
 /* Streams with bytes changed, removed and doubled: whatever they mean, no object goes back to an
  * older version while the stream is one, and what is kept can be read. */
 TEST_F(InformerTest, SurvivesDamagedStreams)

@@ -219,6 +219,17 @@ TEST_F(ClientTest, RepeatsWhereTheServerNamesATime)
     waits.clear();
     EXPECT_EQ(Get("/x"), OPR_E_BUSY);
     EXPECT_TRUE(waits.empty()) << "it named no time";
+    for (int status : {500, 503, 504}) {
+        int n = 0;
+        transport.answer = [&](const FakeCall &) {
+            return n++ == 0 ? FakeAnswer{status, "", 1, 0} : FakeAnswer{200, "{}", 0, 0};
+        };
+        EXPECT_EQ(Get("/x"), OPR_OK) << status;
+    }
+    transport.answer = [](const FakeCall &) { return FakeAnswer{409, "", 1, 0}; };
+    waits.clear();
+    EXPECT_EQ(Get("/x"), OPR_E_CONFLICT);
+    EXPECT_TRUE(waits.empty()) << "that is an answer";
 }
 
 TEST_F(ClientTest, DoesNotWaitPastTheDeadline)

@@ -223,6 +223,63 @@ TEST_F(LeaderTest, WithoutRenewalItStandsByAfterTenSecondsAndComesBack)
     EXPECT_TRUE(Leads(a)) << "no exit: it tries again";
 }
 
+TEST_F(LeaderTest, ARenewalThatIsOldWhenItIsHeardOfDoesNotMakeALeader)
+{
+    static SleepyClock *slept;
+    static decltype(sim->transport.call) call;
+    slept = &clock;
+    call = sim->transport.call;
+    sim->transport.call = [](struct opr_transport_session *s, const struct opr_client_request *req,
+                             struct opr_client_response *res, struct opr_error *err) {
+        if (slept && strcmp(req->method, "POST") == 0) {
+            slept->asleep_ms += 20000; /* the machine sleeps before the answer is read */
+            slept = nullptr;
+        }
+        return call(s, req, res, err);
+    };
+    a = Start("a"); /* tries at once */
+    ASSERT_EQ(slept, nullptr);
+    ASSERT_NE(Lease(), nullptr);
+    EXPECT_FALSE(Leads(a)) << "the lease that it took has run out";
+    Turn(a);
+    EXPECT_TRUE(Leads(a)) << "renewed";
+}
+
+TEST_F(LeaderTest, ALeaseThatWasRenewedUnheardIsGivenBackToo)
+{
+    a = Start("a");
+    Pass(5, true, false);
+    ASSERT_TRUE(Leads(a));
+    struct json_object *doc = json_object_new_object();
+    opr_doc_put_str(doc, "/metadata/annotations/x", "newer than a knows");
+    struct sim_answer answer = {};
+    sim_patch(sim, sim_kind_find(sim, "coordination.k8s.io/v1/Lease"), "kube-system", "operon",
+              nullptr, "application/merge-patch+json", doc, &answer);
+    EXPECT_EQ(answer.code, 200);
+    opr_json_unref(answer.obj);
+    json_object_put(doc);
+    opr_manager_stop(a.manager, 1000, nullptr, nullptr);
+    Free(a);
+    EXPECT_STREQ(opr_json_str(Lease(), "/spec/holderIdentity", "x"), "");
+}
+
+TEST_F(LeaderTest, AnothersLeaseIsNotGivenBack)
+{
+    a = Start("a");
+    Pass(5, true, false);
+    ASSERT_TRUE(Leads(a));
+    struct json_object *doc = json_object_new_object();
+    opr_doc_put_str(doc, "/spec/holderIdentity", "b");
+    struct sim_answer answer = {};
+    sim_patch(sim, sim_kind_find(sim, "coordination.k8s.io/v1/Lease"), "kube-system", "operon",
+              nullptr, "application/merge-patch+json", doc, &answer);
+    EXPECT_EQ(answer.code, 200);
+    opr_json_unref(answer.obj);
+    json_object_put(doc);
+    Free(a);
+    EXPECT_STREQ(opr_json_str(Lease(), "/spec/holderIdentity", "x"), "b");
+}
+
 TEST_F(LeaderTest, AStoppedLeaderGivesTheLeaseBack)
 {
     a = Start("a");

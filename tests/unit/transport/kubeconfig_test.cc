@@ -199,6 +199,51 @@ TEST_F(Kubeconfig, Find)
     EXPECT_EQ(OPR_OK, opr_kubeconfig_find((dir + "/.kube/config").c_str(), &config, &err));
 }
 
+TEST_F(Kubeconfig, SeveralFilesAreMergedAndTheFirstWins)
+{
+    ASSERT_EQ(0, mkdir((dir + "/other").c_str(), 0700));
+    write("other/ca.pem", "OTHER CA");
+    std::string one = write("one", "contexts: [{name: c, context: {cluster: k, user: u}}]\n"
+                                   "users: [{name: u, user: {token: first}}]\n");
+    std::string two =
+        write("other/two", "current-context: c\n"
+                           "contexts: [{name: c, context: {cluster: none, namespace: two}}]\n"
+                           "clusters: [{name: k, cluster: {server: 'https://h', "
+                           "certificate-authority: ca.pem}}]\n"
+                           "users: [{name: u, user: {token: second}}]\n");
+    std::string list = dir + "/absent:" + one + "::" + two;
+    ASSERT_EQ(OPR_OK, opr__kubeconfig_read(list.c_str(), nullptr, arena, &seen, &err))
+        << err.message;
+    EXPECT_STREQ("first", seen.config.token);
+    EXPECT_STREQ("OTHER CA", seen.config.ca_pem) << "relative to its own file";
+    EXPECT_EQ(nullptr, seen.namespace_) << "entries are not mixed";
+    setenv("KUBECONFIG", list.c_str(), 1);
+    EXPECT_EQ(OPR_OK, opr_kubeconfig_find(nullptr, &config, &err)) << err.message;
+    opr_kubeconfig_fini(&config);
+    write("one", "contexts: [{name: c, context: {cluster: k, user: u}}]\n"
+                 "users: [{name: u, user: {client-key-data: S0VZ}}]\n");
+    refuses(opr_kubeconfig_find(nullptr, &config, &err), one + ": context \"c\"");
+    std::string odd =
+        write("a:b", "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\n"
+                     "clusters: [{name: k, cluster: {server: 'https://h'}}]\n");
+    EXPECT_EQ(OPR_OK, opr_kubeconfig_load(odd.c_str(), nullptr, &config, &err)) << err.message;
+    opr_kubeconfig_fini(&config);
+    write("other/two", "clusters: [");
+    refuses(opr_kubeconfig_find(nullptr, &config, &err), two + ":");
+    setenv("KUBECONFIG", (dir + "/absent:" + dir + "/gone").c_str(), 1);
+    refuses(opr_kubeconfig_find(nullptr, &config, &err), "no kubeconfig");
+}
+
+TEST_F(Kubeconfig, ProxyUrl)
+{
+    ASSERT_EQ(OPR_OK,
+              load_with(std::string(kServer) + ", proxy-url: 'socks5://p:1080'", "token: t"))
+        << err.message;
+    EXPECT_STREQ("socks5://p:1080", seen.config.proxy_url);
+    refuses(load_with(std::string(kServer) + ", proxy-url: 'ftp://p'", "token: t"), "ftp://p");
+    refuses(load_with(std::string(kServer) + ", proxy-url: p", "token: t"), "proxy-url");
+}
+
 TEST_F(Kubeconfig, InCluster)
 {
     refuses(opr_kubeconfig_in_cluster(&config, &err), "KUBERNETES_SERVICE_HOST");
