@@ -11,19 +11,12 @@ import json
 import os
 import random
 import re
-import ssl
-import subprocess
 import sys
-import tempfile
 import unittest
-import urllib.error
-import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from cluster import OPERON, wait_for  # noqa: E402
-from upstream import REAL, REAL_BIN, missing  # noqa: E402
+from pair import PairTest, differences  # noqa: E402
 
-PROGRAMS = ("kube-apiserver", "etcd", "kubectl")
 PORT = int(os.environ.get("DIFFERENTIAL_PORT", "19743"))
 ROUNDS = int(os.environ.get("DIFFERENTIAL_ROUNDS", "60"))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED", "1"))
@@ -62,44 +55,9 @@ KINDS = {
 }
 
 
-class Side:
-    def __init__(self, folder, kubeconfig, server):
-        self.url = server
-        raw = json.loads(subprocess.run([os.path.join(REAL_BIN, "kubectl"), "--kubeconfig", kubeconfig, "config",
-                                         "view", "--raw", "--flatten", "-o", "json"], capture_output=True,
-                                        text=True, check=True).stdout)
-        user, cluster = raw["users"][0]["user"], raw["clusters"][0]["cluster"]
-        self.tls = ssl.create_default_context(cadata=decode(cluster["certificate-authority-data"]))
-        self.tls.check_hostname = False
-        pem = os.path.join(folder, "client.pem")
-        with open(pem, "w") as f:
-            f.write(decode(user["client-certificate-data"]) + decode(user["client-key-data"]))
-        self.tls.load_cert_chain(pem)
-
-    def call(self, method, path, body=None, kind="application/json"):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": kind, "User-Agent": "diff"},
-                                         method=method)
-        try:
-            with urllib.request.urlopen(request, context=self.tls, timeout=30) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as e:
-            text = e.read().decode()
-            try:
-                return e.code, json.loads(text)
-            except ValueError:
-                return e.code, {"text": text}
-
-
-def decode(text):
-    import base64
-    return base64.b64decode(text).decode()
-
-
 def plain(answer):
     """An answer without what is of the moment."""
-    code, body = answer
-    body = copy.deepcopy(body)
+    code, body = answer.code, copy.deepcopy(answer.body)
     m = body.get("metadata", {})
     for name in ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp"):
         m.pop(name, None)
@@ -284,43 +242,15 @@ class Patches:
         return out
 
 
-@unittest.skipIf(missing(*PROGRAMS), missing(*PROGRAMS))
-class Differential(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.dir = tempfile.mkdtemp(prefix="operon-diff-")
-        cls.server = None
-        real, own = os.path.join(cls.dir, "real"), os.path.join(cls.dir, "own")
-        done = subprocess.run(["bash", os.path.join(REAL, "up.sh"), real, str(PORT)], capture_output=True, text=True,
-                              env=dict(os.environ, REAL_BIN=REAL_BIN), timeout=180)
-        if done.returncode != 0:
-            cls.tearDownClass()
-            raise AssertionError(done.stderr)
-        os.makedirs(own)
-        with open(os.path.join(cls.dir, "own.log"), "w") as log:
-            cls.server = subprocess.Popen([OPERON, "apiserver", "--dir", own, "--port", str(PORT + 10)],
-                                          stdout=log, stderr=subprocess.STDOUT)
-        config = os.path.join(own, "kubeconfig")
-        wait_for("kubeconfig", 20, lambda: os.path.exists(config))
-        cls.sides = [Side(real, os.path.join(real, "admin.kubeconfig"), f"https://127.0.0.1:{PORT}"),
-                     Side(own, config, f"https://127.0.0.1:{PORT + 10}")]
-        for side in cls.sides:
-            wait_for("API server", 30, lambda s=side: s.call("GET", "/api/v1/namespaces/default")[0] == 200)
-
-    @classmethod
-    def tearDownClass(cls):
-        if cls.server:
-            cls.server.terminate()
-            cls.server.wait(timeout=30)
-        subprocess.run(["bash", os.path.join(REAL, "down.sh"), os.path.join(cls.dir, "real")], capture_output=True)
-        subprocess.run(["rm", "-rf", cls.dir], check=False)
+class Differential(PairTest):
+    PORT = PORT
 
     def both(self, method, path, body=None, kind="application/json"):
-        return [plain(side.call(method, path, body, kind)) for side in self.sides]
+        return [plain(answer) for answer in self.pair.both(method, path, body, kind)]
 
     def test_patches(self):
         self.maxDiff = None
-        differences = []
+        found = []
         for number in range(ROUNDS):
             rng = random.Random(SEED * 100000 + number)
             kind = rng.choice(list(KINDS))
@@ -338,32 +268,24 @@ class Differential(unittest.TestCase):
                 query += rng.choice(["", "&fieldValidation=Strict", "&fieldValidation=Ignore"])
                 answers = self.both("PATCH", f"{path}/{name}{query}", body, TYPES[how])
                 if answers[0] != answers[1]:
-                    differences.append((number, how, query, body, answers))
+                    found.append((number, how, query, body, answers))
                     break  # the objects may have parted
-        for number, how, query, body, (real, own) in differences[:20]:
+        for number, how, query, body, (real, own) in found[:20]:
             print(f"\n== round {number}: {how} {query} {json.dumps(body)}", file=sys.stderr)
             if real[0] >= 400 or own[0] >= 400:
                 print(f"real {real[0]} {real[1].get('message', '')}\nown  {own[0]} {own[1].get('message', '')}",
                       file=sys.stderr)
-            show(real[1], own[1], "")
-        self.assertEqual(len(differences), 0, "rounds that differ")
+            print("\n".join(differences(keyed(real[1]), keyed(own[1]))), file=sys.stderr)
+        self.assertEqual(len(found), 0, "rounds that differ")
 
 
-def show(real, own, at):
-    """Where two documents differ."""
-    if isinstance(real, dict) and isinstance(own, dict):
-        for key in sorted({*real, *own}):
-            if real.get(key) != own.get(key):
-                show(real.get(key), own.get(key), f"{at}/{key}")
-    elif isinstance(real, list) and isinstance(own, list) and len(real) == len(own):
-        for i, (a, b) in enumerate(zip(real, own)):
-            if a != b:
-                show(a, b, f"{at}/{i}")
-    elif at == "/metadata/managedFields":
-        keyed = [{f"{e['manager']} {e['operation']}": e for e in side or []} for side in (real, own)]
-        show(keyed[0], keyed[1], at)
-    else:
-        print(f"  {at}: real {json.dumps(real)[:600]}\n  {' ' * len(at)}   own {json.dumps(own)[:600]}", file=sys.stderr)
+def keyed(body):
+    """A body whose managedFields tell where they differ by manager."""
+    body = copy.deepcopy(body)
+    entries = body.get("metadata", {}).get("managedFields")
+    if entries:
+        body["metadata"]["managedFields"] = {f"{e['manager']} {e['operation']}": e for e in entries}
+    return body
 
 
 if __name__ == "__main__":
