@@ -174,6 +174,14 @@ const char *opr_api_query(struct opr_req *r, const char *name); /* NULL: absent 
 bool opr_api_query_bool(struct opr_req *r, const char *name);
 opr_status opr_api_write_options(struct opr_req *r, const char *options);
 
+/* What a list or a watch asks for (list_options.c). Texts are "" where nothing was said. */
+struct opr_list_options {
+    const char *rv_text, *match, *token;
+    uint64_t rv, limit, timeout_s; /* 0: none */
+    bool has_initial, wants_initial, has_bookmarks;
+};
+opr_status opr_api_list_options(struct opr_req *r, bool is_watch, struct opr_list_options *ret);
+
 struct opr_select {              /* what a list or watch selects */
     struct opr_selector *labels; /* owned */
     struct opr_field_req *fields;

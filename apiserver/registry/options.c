@@ -88,8 +88,13 @@ static opr_status check_fields(struct opr_req *r, const struct opr_select *s)
         struct opr_str value;
         struct opr_str field = s->fields[i].field;
         if (opr_schema_field(r->kind, NULL, field, &value) != OPR_OK) {
-            return opr_api_fail(r, 400, "BadRequest", "field label not supported: %.*s",
-                                OPR_STR_ARG(field));
+            return opr_schema_has_fields(r->kind)
+                       ? opr_api_fail(r, 400, "BadRequest", "field label not supported: %.*s",
+                                      OPR_STR_ARG(field))
+                       : opr_api_fail(r, 400, "BadRequest",
+                                      "\"%.*s\" is not a known field selector: only "
+                                      "\"metadata.name\", \"metadata.namespace\"",
+                                      OPR_STR_ARG(field));
         }
     }
     return OPR_OK;

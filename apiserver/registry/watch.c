@@ -214,41 +214,17 @@ static opr_status pull(struct opr_http_source *s, struct opr_buf *out, size_t ma
     return OPR_OK;
 }
 
-static opr_status check_options(struct opr_req *r, const char *rv, uint64_t *ret_rv)
+static uint64_t timeout_ms(const struct opr_list_options *o)
 {
-    const char *match = opr_api_query(r, "resourceVersionMatch");
-    *ret_rv = 0;
-    if (rv && *rv && opr_str_to_u64(opr_str_of(rv), ret_rv) != OPR_OK) {
-        return opr_api_fail(r, 400, "BadRequest",
-                            "invalid resource version: resourceVersion: Invalid value: \"%s\": "
-                            "strconv.ParseUint: parsing \"%s\": invalid syntax",
-                            rv, rv);
-    }
-    if (opr_api_query(r, "sendInitialEvents") && (!match || strcmp(match, "NotOlderThan") != 0)) {
-        return opr_api_bad_option(r, "ListOptions", "FieldValueForbidden", "resourceVersionMatch",
-                                  "Forbidden: sendInitialEvents requires setting "
-                                  "resourceVersionMatch to NotOlderThan");
-    }
-    return OPR_OK;
-}
-
-static uint64_t timeout_ms(struct opr_req *r)
-{
-    const char *text = opr_api_query(r, "timeoutSeconds");
-    uint64_t seconds = 0;
-    if (text && opr_str_to_u64(opr_str_of(text), &seconds) == OPR_OK && seconds > 0) {
-        return seconds * 1000;
-    }
-    return TIMEOUT_MIN_MS + opr_rand_below(TIMEOUT_MIN_MS);
+    return o->timeout_s > 0 ? o->timeout_s * 1000 : TIMEOUT_MIN_MS + opr_rand_below(TIMEOUT_MIN_MS);
 }
 
 /* Where it begins: with the present objects, or after a revision. */
-static void position(struct opr_req *r, struct watch *w, uint64_t rv, bool is_from_now)
+static void position(struct opr_req *r, struct watch *w, const struct opr_list_options *o)
 {
     struct opr_str prefix = opr_api_key(r->arena, r->kind, r->ns, NULL);
-    bool wants_initial = opr_api_query(r, "sendInitialEvents")
-                             ? opr_api_query_bool(r, "sendInitialEvents")
-                             : is_from_now;
+    uint64_t rv = o->rv;
+    bool is_from_now = rv == 0, wants_initial = o->has_initial ? o->wants_initial : is_from_now;
     size_t more;
     w->given_rv = rv;
     if (wants_initial || is_from_now) {
@@ -258,8 +234,7 @@ static void position(struct opr_req *r, struct watch *w, uint64_t rv, bool is_fr
         w->initial = objs;
         w->n_initial = wants_initial ? count : 0;
         w->initial_rv = rv;
-        w->has_initial_end =
-            wants_initial && w->has_bookmarks && opr_api_query_bool(r, "sendInitialEvents");
+        w->has_initial_end = wants_initial && w->has_bookmarks && o->has_initial;
     }
     /* A revision that was never given is of another store: the client has to begin anew. */
     if (rv > opr_store_revision(r->api->store) ||
@@ -270,10 +245,9 @@ static void position(struct opr_req *r, struct watch *w, uint64_t rv, bool is_fr
 
 void opr_api_watch(struct opr_req *r)
 {
-    const char *text = opr_api_query(r, "resourceVersion");
-    uint64_t rv;
+    struct opr_list_options o;
     struct opr_select select;
-    if (check_options(r, text, &rv) != OPR_OK || opr_api_select(r, &select) != OPR_OK) {
+    if (opr_api_list_options(r, true, &o) != OPR_OK || opr_api_select(r, &select) != OPR_OK) {
         return;
     }
     struct watch *w = opr_xalloc(sizeof *w);
@@ -292,13 +266,13 @@ void opr_api_watch(struct opr_req *r)
         w->select.fields[i].value = opr_str_of(opr_arena_dup(w->arena, select.fields[i].value));
     }
     w->form = r->form;
-    w->has_bookmarks = opr_api_query_bool(r, "allowWatchBookmarks");
-    w->end_ns = now + timeout_ms(r) * 1000000;
+    w->has_bookmarks = o.has_bookmarks;
+    w->end_ns = now + timeout_ms(&o) * 1000000;
     w->bookmark_ns = now + BOOKMARK_MS * 1000000ull;
     w->alarm.fn = on_alarm;
     w->alarm.arg = w;
     pthread_mutex_init(&w->lock, NULL);
-    position(r, w, rv, rv == 0);
+    position(r, w, &o);
     r->res->status = 200;
     r->res->source = &w->source;
     opr_api_header(r, "Content-Type", OPR_STR("application/json"));

@@ -78,6 +78,11 @@ static struct opr_str stored_name(const struct opr_kind *kind, struct opr_str fi
     return field;
 }
 
+bool opr_schema_has_fields(const struct opr_kind *kind)
+{
+    return kind->is_custom || opr__info_of(kind)->selectable;
+}
+
 opr_status opr_schema_field(const struct opr_kind *kind, const struct opr_obj *obj,
                             struct opr_str field, struct opr_str *ret_value)
 {

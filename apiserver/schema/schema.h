@@ -128,6 +128,8 @@ struct json_object *opr_schema_cells(const struct opr_kind *kind, const struct o
  * written to buf where it must be made. */
 OPR_NODISCARD opr_status opr_schema_field(const struct opr_kind *kind, const struct opr_obj *obj,
                                           struct opr_str field, struct opr_str *ret_value);
+/* Whether it has more of them than name and namespace; refusals are worded by it. */
+bool opr_schema_has_fields(const struct opr_kind *kind);
 
 /* OpenAPI v3 document of one group version:
  * {"openapi":"3.0.0","info":...,"paths":...,"components":...} with x-kubernetes-group-version-kind,

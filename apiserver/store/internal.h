@@ -21,6 +21,9 @@ struct opr__table {
 };
 /* Position of a key, or of the first key after it. */
 size_t opr__table_find(const struct opr__table *t, struct opr_str key, bool *ret_found);
+/* Positions of the keys with a prefix that come after the key `after` (may be any text). */
+void opr__table_range(const struct opr__table *t, struct opr_str prefix, struct opr_str after,
+                      size_t *ret_begin, size_t *ret_end);
 struct opr__record *opr__table_get(const struct opr__table *t, struct opr_str key);
 /* Puts obj (referenced) under a key, or removes the key where obj is NULL. The object that stood
  * there before, with its reference; NULL: none. */
@@ -111,5 +114,13 @@ struct opr_store {
 };
 
 void *opr__writer_run(void *store);
+pthread_rwlock_t *opr__store_lock(const struct opr_store *s); /* readers have a const store */
+
+/* A list that was given out: its references end with the arena. */
+struct opr__refs {
+    const struct opr_obj **items;
+    size_t count;
+};
+struct opr__refs *opr__refs_new(struct opr_arena *a);
 
 #endif

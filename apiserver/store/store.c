@@ -6,9 +6,25 @@
 
 #define WINDOW_EVENTS 10000
 
-static pthread_rwlock_t *lock_of(const struct opr_store *s)
+pthread_rwlock_t *opr__store_lock(const struct opr_store *s)
 {
     return (pthread_rwlock_t *)(uintptr_t)&s->lock;
+}
+
+static void drop_refs(void *arg)
+{
+    struct opr__refs *r = arg;
+    for (size_t i = 0; i < r->count; i++) {
+        opr_json_unref((struct opr_obj *)(uintptr_t)r->items[i]);
+    }
+}
+
+struct opr__refs *opr__refs_new(struct opr_arena *a)
+{
+    struct opr__refs *r = opr_arena_alloc(a, sizeof *r);
+    *r = (struct opr__refs){0};
+    opr_arena_defer(a, drop_refs, r);
+    return r;
 }
 
 /* A value that does not parse is a broken file: keep it out of the table and refuse to open. */
@@ -92,74 +108,38 @@ void opr_store_close(struct opr_store *s)
 
 uint64_t opr_store_revision(const struct opr_store *s)
 {
-    pthread_rwlock_rdlock(lock_of(s));
+    pthread_rwlock_rdlock(opr__store_lock(s));
     uint64_t revision = s->revision;
-    pthread_rwlock_unlock(lock_of(s));
+    pthread_rwlock_unlock(opr__store_lock(s));
     return revision;
 }
 
 struct opr_obj *opr_store_get(const struct opr_store *s, struct opr_str key)
 {
-    pthread_rwlock_rdlock(lock_of(s));
+    pthread_rwlock_rdlock(opr__store_lock(s));
     const struct opr__record *r = opr__table_get(&s->table, key);
     struct opr_obj *obj = r ? opr_json_ref(r->obj) : NULL;
-    pthread_rwlock_unlock(lock_of(s));
+    pthread_rwlock_unlock(opr__store_lock(s));
     return obj;
-}
-
-static bool has_prefix(const struct opr__record *r, struct opr_str prefix)
-{
-    return r->key_len >= prefix.len && memcmp(r->key, prefix.ptr, prefix.len) == 0;
-}
-
-/* First record after all that begin with the prefix, from a position within them. */
-static size_t end_of(const struct opr__table *t, struct opr_str prefix, size_t from)
-{
-    size_t low = from, high = t->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (has_prefix(t->items[middle], prefix)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
 }
 
 size_t opr_store_count(const struct opr_store *s, struct opr_str prefix)
 {
-    bool is_found;
-    pthread_rwlock_rdlock(lock_of(s));
-    size_t begin = opr__table_find(&s->table, prefix, &is_found);
-    size_t count = end_of(&s->table, prefix, begin) - begin;
-    pthread_rwlock_unlock(lock_of(s));
-    return count;
-}
-
-struct refs {
-    const struct opr_obj **items;
-    size_t count;
-};
-
-static void drop_refs(void *arg)
-{
-    struct refs *r = arg;
-    for (size_t i = 0; i < r->count; i++) {
-        opr_json_unref((struct opr_obj *)(uintptr_t)r->items[i]);
-    }
+    size_t begin, end;
+    pthread_rwlock_rdlock(opr__store_lock(s));
+    opr__table_range(&s->table, prefix, OPR_STR(""), &begin, &end);
+    pthread_rwlock_unlock(opr__store_lock(s));
+    return end - begin;
 }
 
 void opr_store_list(const struct opr_store *s, struct opr_arena *a, struct opr_str prefix,
                     struct opr_str after, size_t limit, const struct opr_obj *const **ret_objs,
                     size_t *ret_count, uint64_t *ret_revision, size_t *ret_more)
 {
-    struct refs *r = opr_arena_alloc(a, sizeof *r);
-    pthread_rwlock_rdlock(lock_of(s));
-    bool is_found;
-    size_t begin = opr__table_find(&s->table, after.len > 0 ? after : prefix, &is_found);
-    begin += after.len > 0 && is_found;
-    size_t end = end_of(&s->table, prefix, begin);
+    struct opr__refs *r = opr__refs_new(a);
+    size_t begin, end;
+    pthread_rwlock_rdlock(opr__store_lock(s));
+    opr__table_range(&s->table, prefix, after, &begin, &end);
     size_t count = limit > 0 && end - begin > limit ? limit : end - begin;
     r->items = opr_arena_alloc(a, (count + 1) * sizeof *r->items);
     for (; r->count < count; r->count++) {
@@ -167,8 +147,7 @@ void opr_store_list(const struct opr_store *s, struct opr_arena *a, struct opr_s
     }
     *ret_revision = s->revision;
     *ret_more = end - begin - count;
-    pthread_rwlock_unlock(lock_of(s));
-    opr_arena_defer(a, drop_refs, r);
+    pthread_rwlock_unlock(opr__store_lock(s));
     *ret_objs = r->items;
     *ret_count = count;
 }

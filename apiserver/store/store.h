@@ -31,6 +31,12 @@ struct opr_obj *opr_store_get(const struct opr_store *s, struct opr_str key);
 void opr_store_list(const struct opr_store *s, struct opr_arena *a, struct opr_str prefix,
                     struct opr_str after, size_t limit, const struct opr_obj *const **ret_objs,
                     size_t *ret_count, uint64_t *ret_revision, size_t *ret_more);
+/* All with a prefix after a key as they were at an earlier revision, in the same way.
+ * OPR_E_EXPIRED: older than the window. */
+OPR_NODISCARD opr_status opr_store_list_at(const struct opr_store *s, struct opr_arena *a,
+                                           struct opr_str prefix, struct opr_str after, uint64_t rv,
+                                           const struct opr_obj *const **ret_objs,
+                                           size_t *ret_count);
 
 size_t opr_store_count(const struct opr_store *s, struct opr_str prefix);
 

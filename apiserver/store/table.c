@@ -24,6 +24,30 @@ size_t opr__table_find(const struct opr__table *t, struct opr_str key, bool *ret
     return low;
 }
 
+static bool has_prefix(const struct opr__record *r, struct opr_str prefix)
+{
+    return r->key_len >= prefix.len && memcmp(r->key, prefix.ptr, prefix.len) == 0;
+}
+
+void opr__table_range(const struct opr__table *t, struct opr_str prefix, struct opr_str after,
+                      size_t *ret_begin, size_t *ret_end)
+{
+    bool is_found, is_after = opr_str_cmp(after, prefix) >= 0;
+    size_t begin = opr__table_find(t, is_after ? after : prefix, &is_found);
+    begin += is_after && is_found;
+    size_t low = begin, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (has_prefix(t->items[middle], prefix)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *ret_begin = begin;
+    *ret_end = low;
+}
+
 struct opr__record *opr__table_get(const struct opr__table *t, struct opr_str key)
 {
     bool is_found;
