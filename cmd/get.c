@@ -2,7 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/commands.h"
 #include "cmd/session.h"
-#include "cmd/yaml_out.h"
+#include "core/api/yaml_out.h"
 #include "core/base/alloc.h"
 #include "core/base/str.h"
 

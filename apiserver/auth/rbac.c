@@ -208,8 +208,10 @@ opr_status opr_authorize(struct opr_req *r)
         return OPR_OK;
     }
     if (!r->plural) {
-        return opr_api_fail(r, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"",
-                            r->user.name, r->verb, access.path);
+        return opr_api_reject(r, 403, "Forbidden",
+                              opr_arena_printf(r->arena,
+                                               "forbidden: User \"%s\" cannot %s path \"%s\"",
+                                               r->user.name, r->verb, access.path));
     }
     const char *reason = NULL;
     (void)opr_node_allows(r->api, r->arena, &r->user, &access, &reason); /* why a node may not */

@@ -1,5 +1,5 @@
-/* Discovery: which groups, versions and resources there are; plain and aggregated (v2). */
-#include "apiserver/registry/api.h"
+/* Discovery: which groups, versions and resources there are. */
+#include "apiserver/http/discovery.h"
 
 #include "core/base/alloc.h"
 #include "core/base/map.h"
@@ -8,9 +8,7 @@
 
 #include <stdio.h>
 
-#define AGGREGATED "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-static void add_names(struct json_object *doc, const char *member, const char *const *names)
+void opr__discovery_names(struct json_object *doc, const char *member, const char *const *names)
 {
     if (!names || !names[0]) {
         return;
@@ -22,7 +20,7 @@ static void add_names(struct json_object *doc, const char *member, const char *c
     json_object_object_add(doc, member, list);
 }
 
-static struct json_object *verbs(const char *text)
+struct json_object *opr__discovery_verbs(const char *text)
 {
     struct json_object *list = json_object_new_array();
     struct opr_str rest = opr_str_of(text), verb;
@@ -32,9 +30,33 @@ static struct json_object *verbs(const char *text)
     return list;
 }
 
-static const char *verbs_of(const struct opr_kind *k)
+const char *opr__discovery_verbs_of(const struct opr_kind *k)
 {
-    return k->is_virtual ? "create" : "create delete deletecollection get list patch update watch";
+    return k->is_virtual                      ? "create"
+           : opr_kind_is(k, "", "namespaces") ? "create delete get list patch update watch"
+                                              : "create delete deletecollection get list patch "
+                                                "update watch";
+}
+
+static int by_name(const void *a, const void *b)
+{
+    struct json_object *const *x = a, *const *y = b;
+    return strcmp(opr_doc_str(*x, "/name", ""), opr_doc_str(*y, "/name", ""));
+}
+
+/* Tells a client when the stored form of a kind becomes another one. */
+static void add_storage_hash(struct json_object *d, const struct opr_kind *k)
+{
+    const struct opr_kind *stored = opr_api_stored_kind(k);
+    struct opr_buf plain = {0}, hash = {0};
+    uint8_t digest[32];
+    opr_buf_printf(&plain, "%s/%s/%s", stored->group, stored->version, stored->kind);
+    opr_sha256(opr_buf_str(&plain), digest);
+    opr_buf_base64(&hash, digest, 8);
+    json_object_object_add(d, "storageVersionHash",
+                           json_object_new_string_len(hash.data, (int)hash.len));
+    opr_buf_fini(&plain);
+    opr_buf_fini(&hash);
 }
 
 /* Kinds that are answers only (Scale, DeleteOptions, Status) have no resource of their own. */
@@ -45,11 +67,7 @@ bool opr_kind_is_served(const struct opr_kind *k)
                                strcmp(k->kind, "TokenRequest") == 0));
 }
 
-struct sub {
-    uint32_t flag;
-    const char *name, *kind, *group, *version, *verbs; /* kind NULL: the resource's own */
-};
-static const struct sub subs[] = {
+const struct opr__sub opr__subs[] = {
     {OPR_SUB_STATUS, "status", NULL, NULL, NULL, "get patch update"},
     {OPR_SUB_SCALE, "scale", "Scale", "autoscaling", "v1", "get patch update"},
     {OPR_SUB_BINDING, "binding", "Binding", "", "v1", "create"},
@@ -60,11 +78,10 @@ static const struct sub subs[] = {
     {OPR_SUB_EXEC, "exec", "PodExecOptions", "", "v1", "create get"},
     {OPR_SUB_ATTACH, "attach", "PodAttachOptions", "", "v1", "create get"},
 };
-#define SUBS (sizeof subs / sizeof *subs)
+const size_t opr__n_subs = sizeof opr__subs / sizeof *opr__subs;
 
-/* -- plain ------------------------------------------------------------------------------------- */
-
-static void add_plain(struct json_object *list, const struct opr_kind *k, const struct sub *sub)
+static void add_plain(struct json_object *list, const struct opr_kind *k,
+                      const struct opr__sub *sub)
 {
     char name[256];
     struct json_object *d = json_object_new_object();
@@ -72,16 +89,22 @@ static void add_plain(struct json_object *list, const struct opr_kind *k, const 
     json_object_object_add(d, "name", json_object_new_string(name));
     json_object_object_add(d, "singularName", json_object_new_string(sub ? "" : k->singular));
     json_object_object_add(d, "namespaced", json_object_new_boolean(k->is_namespaced));
-    if (sub && sub->kind) {
+    bool is_of_other = sub && sub->kind &&
+                       (strcmp(sub->group, k->group) != 0 || strcmp(sub->version, k->version) != 0);
+    if (is_of_other) {
         json_object_object_add(d, "group", json_object_new_string(sub->group));
         json_object_object_add(d, "version", json_object_new_string(sub->version));
     }
     json_object_object_add(d, "kind",
                            json_object_new_string(sub && sub->kind ? sub->kind : k->kind));
-    json_object_object_add(d, "verbs", verbs(sub ? sub->verbs : verbs_of(k)));
+    json_object_object_add(d, "verbs",
+                           opr__discovery_verbs(sub ? sub->verbs : opr__discovery_verbs_of(k)));
     if (!sub) {
-        add_names(d, "shortNames", k->short_names);
-        add_names(d, "categories", k->categories);
+        opr__discovery_names(d, "shortNames", k->short_names);
+        opr__discovery_names(d, "categories", k->categories);
+        if (!k->is_virtual) {
+            add_storage_hash(d, k);
+        }
     }
     json_object_array_add(list, d);
 }
@@ -113,17 +136,22 @@ static void serve_version(struct opr_req *r, struct opr_str group, struct opr_st
         }
         is_found = true;
         add_plain(list, k, NULL);
-        for (size_t j = 0; j < SUBS; j++) {
-            if (k->subresources & subs[j].flag) {
-                add_plain(list, k, &subs[j]);
+        for (size_t j = 0; j < opr__n_subs; j++) {
+            if (k->subresources & opr__subs[j].flag) {
+                add_plain(list, k, &opr__subs[j]);
             }
         }
     }
     if (is_found) {
+        json_object_array_sort(list, by_name);
         opr_api_json(r, 200, d);
+        return;
+    }
+    json_object_put(d);
+    if (opr_api_has_group(r->api, r->arena, group, (struct opr_str){0})) {
+        opr_api_unknown_resource(r);
     } else {
         opr_api_text(r, 404, "404 page not found\n");
-        json_object_put(d);
     }
 }
 
@@ -214,137 +242,6 @@ static void serve_groups(struct opr_req *r, struct opr_str wanted)
     opr_api_text(r, 404, "404 page not found\n");
 }
 
-/* -- aggregated -------------------------------------------------------------------------------- */
-
-static struct json_object *response_kind(const struct opr_kind *k, const struct sub *sub)
-{
-    bool is_other = sub && sub->kind;
-    struct json_object *d = json_object_new_object();
-    opr_doc_put_str(d, "/group", is_other ? sub->group : k->group);
-    opr_doc_put_str(d, "/version", is_other ? sub->version : k->version);
-    opr_doc_put_str(d, "/kind", is_other ? sub->kind : k->kind);
-    return d;
-}
-
-static struct json_object *aggregated_resource(const struct opr_kind *k)
-{
-    struct json_object *d = json_object_new_object();
-    json_object_object_add(d, "resource", json_object_new_string(k->plural));
-    json_object_object_add(d, "responseKind", response_kind(k, NULL));
-    json_object_object_add(d, "scope",
-                           json_object_new_string(k->is_namespaced ? "Namespaced" : "Cluster"));
-    json_object_object_add(d, "singularResource", json_object_new_string(k->singular));
-    json_object_object_add(d, "verbs", verbs(verbs_of(k)));
-    add_names(d, "shortNames", k->short_names);
-    add_names(d, "categories", k->categories);
-    struct json_object *list = json_object_new_array();
-    for (size_t j = 0; j < SUBS; j++) {
-        if (k->subresources & subs[j].flag) {
-            struct json_object *s = json_object_new_object();
-            json_object_object_add(s, "subresource", json_object_new_string(subs[j].name));
-            json_object_object_add(s, "responseKind", response_kind(k, &subs[j]));
-            json_object_object_add(s, "verbs", verbs(subs[j].verbs));
-            json_object_array_add(list, s);
-        }
-    }
-    if (json_object_array_length(list) > 0) {
-        json_object_object_add(d, "subresources", list);
-    } else {
-        json_object_put(list);
-    }
-    return d;
-}
-
-/* The version entry of a group, made where it is not there yet. */
-static struct json_object *version_entry(struct json_object *items, const struct opr_kind *k)
-{
-    struct json_object *group = NULL;
-    for (size_t i = 0; i < json_object_array_length(items); i++) {
-        struct json_object *g = json_object_array_get_idx(items, i);
-        group = strcmp(opr_doc_str(g, "/metadata/name", ""), k->group) == 0 ? g : group;
-    }
-    if (!group) {
-        group = json_object_new_object();
-        json_object_object_add(group, "metadata", json_object_new_object());
-        if (*k->group) {
-            opr_doc_put_str(group, "/metadata/name", k->group);
-        }
-        json_object_object_add(group, "versions", json_object_new_array());
-        json_object_array_add(items, group);
-    }
-    struct json_object *versions = opr_doc_at(group, "/versions");
-    for (size_t i = 0; i < json_object_array_length(versions); i++) {
-        struct json_object *v = json_object_array_get_idx(versions, i);
-        if (strcmp(opr_doc_str(v, "/version", ""), k->version) == 0) {
-            return v;
-        }
-    }
-    struct json_object *v = json_object_new_object();
-    opr_doc_put_str(v, "/version", k->version);
-    json_object_object_add(v, "resources", json_object_new_array());
-    opr_doc_put_str(v, "/freshness", "Current");
-    json_object_array_add(versions, v);
-    return v;
-}
-
-static void serve_aggregated(struct opr_req *r, bool is_core)
-{
-    size_t count;
-    const struct opr_kind *const *all = opr_api_kinds(r->api, r->arena, &count);
-    struct json_object *items = json_object_new_array();
-    for (size_t i = 0; i < count; i++) {
-        if (opr_kind_is_served(all[i]) && (*all[i]->group == '\0') == is_core) {
-            json_object_array_add(opr_doc_at(version_entry(items, all[i]), "/resources"),
-                                  aggregated_resource(all[i]));
-        }
-    }
-    if (!is_core) {
-        struct json_object *own = opr_samples_groups();
-        for (size_t i = 0; i < json_object_array_length(own); i++) {
-            json_object_array_add(items, json_object_get(json_object_array_get_idx(own, i)));
-        }
-        json_object_put(own);
-    }
-    struct json_object *d = json_object_new_object();
-    opr_doc_put_str(d, "/kind", "APIGroupDiscoveryList");
-    opr_doc_put_str(d, "/apiVersion", "apidiscovery.k8s.io/v2");
-    json_object_object_add(d, "metadata", json_object_new_object());
-    json_object_object_add(d, "items", items);
-    opr_doc_write(&r->res->body, d);
-    json_object_put(d);
-    uint8_t digest[32];
-    char tag[68] = "\"";
-    opr_sha256(opr_buf_str(&r->res->body), digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        snprintf(tag + 1 + i * 2, 3, "%02X", digest[i]);
-    }
-    tag[65] = '"';
-    r->res->status = 200;
-    if (opr_str_is(opr_http_request_header(r->http, "if-none-match"), tag)) {
-        r->res->status = 304;
-        opr_buf_clear(&r->res->body);
-    }
-    opr_http_response_header(r->res, "Content-Type", OPR_STR(AGGREGATED));
-    opr_http_response_header(r->res, "Vary", OPR_STR("Accept"));
-    opr_http_response_header(r->res, "ETag", opr_str_of(opr_arena_dup(r->arena, opr_str_of(tag))));
-}
-
-/* True where the first acceptable form is the aggregated v2. */
-static bool wants_aggregated(struct opr_req *r)
-{
-    struct opr_str rest = opr_http_request_header(r->http, "accept"), part;
-    while (opr_str_next(&rest, ',', &part)) {
-        if (memmem(part.ptr, part.len, "as=APIGroupDiscoveryList", 24)) {
-            if (memmem(part.ptr, part.len, "v=v2;", 5) || opr_str_ends(part, "v=v2")) {
-                return true;
-            }
-        } else if (opr_str_starts(opr_str_trim(part), "application/json")) {
-            return false;
-        }
-    }
-    return false;
-}
-
 void opr_api_discovery(struct opr_req *r, struct opr_str path)
 {
     struct opr_str rest = path, part, group = {"", 0}, version = {"", 0};
@@ -352,8 +249,8 @@ void opr_api_discovery(struct opr_req *r, struct opr_str path)
     opr_str_next(&rest, '/', &part);
     bool is_core = opr_str_is(part, "api");
     bool has_more = opr_str_next(&rest, '/', &group);
-    if (!has_more && wants_aggregated(r)) {
-        serve_aggregated(r, is_core);
+    if (!has_more && opr__wants_aggregated(r)) {
+        opr__serve_aggregated(r, is_core);
     } else if (!has_more && is_core) {
         struct json_object *d = json_object_new_object();
         opr_doc_put_str(d, "/kind", "APIVersions");

@@ -153,7 +153,7 @@ static void serve_collection(struct opr_req *r)
         opr_api_watch(r);
     } else if (is_verb(r, "create") && (!r->kind->is_namespaced || r->ns)) {
         opr_api_create(r);
-    } else if (is_verb(r, "deletecollection")) {
+    } else if (is_verb(r, "deletecollection") && !opr_kind_is(r->kind, "", "namespaces")) {
         opr_api_delete_collection(r);
     } else {
         opr_api_method(r);
@@ -185,6 +185,36 @@ static void serve_review(struct opr_req *r)
     }
 }
 
+/* A name is one part of a path (apimachinery api/validation/path). NULL: it is. */
+static const char *check_part(const char *name)
+{
+    return strcmp(name, ".") == 0    ? "may not be '.'"
+           : strcmp(name, "..") == 0 ? "may not be '..'"
+           : strchr(name, '/')       ? "may not contain '/'"
+           : strchr(name, '%')       ? "may not contain '%'"
+                                     : NULL;
+}
+
+static opr_status check_parts(struct opr_req *r)
+{
+    const char *parts[] = {r->ns, r->name};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const char *why = parts[i] ? check_part(parts[i]) : NULL;
+        if (why) {
+            return opr_api_fail(r, 400, "BadRequest", "Name%s parameter invalid: \"%s\": %s",
+                                parts[i] == r->name ? "" : "space", parts[i], why);
+        }
+    }
+    return OPR_OK;
+}
+
+/* A resource of the cluster below a namespace (a Role there must not lead to it), or an object of a
+ * namespace beside it. A review is no object. */
+static bool is_misplaced(const struct opr_req *r)
+{
+    return r->kind->is_namespaced ? !r->ns && r->name : r->ns != NULL;
+}
+
 static void serve_resource(struct opr_req *r)
 {
     if (opr_samples_handles(r->group)) {
@@ -200,10 +230,14 @@ static void serve_resource(struct opr_req *r)
         }
         return;
     }
-    if (!r->kind->is_namespaced && opr_kind_is(r->kind, "", "namespaces")) {
+    if (opr_kind_is(r->kind, "", "namespaces")) {
         r->ns = NULL;
     }
-    if (opr_node_admit(r) != OPR_OK) {
+    if (is_misplaced(r)) {
+        opr_api_unknown_resource(r);
+        return;
+    }
+    if (check_parts(r) != OPR_OK || opr_node_admit(r) != OPR_OK) {
         return;
     }
     if (r->kind->is_virtual) {
@@ -224,6 +258,10 @@ static void serve_version(struct opr_req *r)
     struct json_object *d = json_object_new_object();
     opr_doc_put_str(d, "/major", "1");
     opr_doc_put_str(d, "/minor", "36");
+    opr_doc_put_str(d, "/emulationMajor", "1");
+    opr_doc_put_str(d, "/emulationMinor", "36");
+    opr_doc_put_str(d, "/minCompatibilityMajor", "1");
+    opr_doc_put_str(d, "/minCompatibilityMinor", "35");
     opr_doc_put_str(d, "/gitVersion", "v1.36.0+operon-" OPR_VERSION);
     opr_doc_put_str(d, "/gitCommit", "");
     opr_doc_put_str(d, "/gitTreeState", "");
@@ -234,24 +272,6 @@ static void serve_version(struct opr_req *r)
     opr_api_json(r, 200, d);
 }
 
-static bool is_health(struct opr_str path)
-{
-    return opr_str_is(path, "/healthz") || opr_str_is(path, "/livez") ||
-           opr_str_is(path, "/readyz") || opr_str_starts(path, "/healthz/") ||
-           opr_str_starts(path, "/livez/") || opr_str_starts(path, "/readyz/");
-}
-
-static void serve_health(struct opr_req *r)
-{
-    if (!opr_api_query(r, "verbose")) {
-        opr_api_text(r, 200, "ok");
-        return;
-    }
-    opr_api_text(r, 200,
-                 opr_arena_printf(r->arena, "[+]ping ok\n[+]store ok\n%.*s check passed\n",
-                                  (int)r->http->path.len - 1, r->http->path.ptr + 1));
-}
-
 static void serve_path(struct opr_req *r)
 {
     struct opr_str path = r->http->path;
@@ -260,8 +280,8 @@ static void serve_path(struct opr_req *r)
     }
     if (!opr_str_is(r->http->method, "GET") && !opr_str_is(r->http->method, "HEAD")) {
         opr_api_method(r);
-    } else if (is_health(path)) {
-        serve_health(r);
+    } else if (opr_api_is_health(path)) {
+        opr_api_health(r, path);
     } else if (opr_str_is(path, "/")) {
         opr_api_paths(r);
     } else if (opr_str_is(path, "/version")) {
@@ -276,15 +296,10 @@ static void serve_path(struct opr_req *r)
     }
 }
 
-/* Nobody in particular may read what the roles say; for the rest it is asked to name itself. */
 static opr_status check_access(struct opr_req *r)
 {
     OPR_TRY(opr_authenticate(r));
-    opr_status st = opr_authorize(r);
-    if (st != OPR_OK && strcmp(r->user.name, "system:anonymous") == 0) {
-        return opr_api_fail(r, 401, "Unauthorized", "Unauthorized");
-    }
-    return st;
+    return opr_authorize(r);
 }
 
 void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *req,
@@ -309,13 +324,14 @@ void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *r
     opr_http_response_header(res, "Audit-Id",
                              opr_str_of(opr_arena_dup(req->arena, opr_str_of(audit))));
     opr_http_response_header(res, "Cache-Control", OPR_STR("no-cache, private"));
-    bool is_open = !is_resource && is_health(req->path);
+    bool is_open = !is_resource && opr_api_is_health(req->path);
     bool is_allowed = is_open || check_access(&r) == OPR_OK;
     if (is_allowed && !is_resource) {
         serve_path(&r);
     } else if (is_allowed && opr_api_negotiate(&r) == OPR_OK) {
         serve_resource(&r);
     }
+    opr_api_finish_yaml(&r);
     opr_metrics_count(api->metrics, &r, opr_clock_mono_ns(api->clock) - begin_ns);
     opr_log(OPR_LOG_DEBUG, "apiserver", "request", "verb=%s path=%.*s user=%s status=%d", r.verb,
             OPR_STR_ARG(req->path), r.user.name ? r.user.name : "", res->status);

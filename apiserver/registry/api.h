@@ -78,6 +78,7 @@ struct opr_req {
     bool is_applied;        /* server-side apply: managed is known before the state is checked */
     struct opr_managed *managed; /* who owns what of the new state (managed.h) */
     enum opr_form form;
+    bool is_yaml; /* the answer is to be YAML */
     int64_t now_ms;
 };
 
@@ -125,6 +126,7 @@ void opr_api_succeed(struct opr_req *r); /* 201: a binding or an eviction was do
 
 /* The form that the Accept header asks for; answers 406. */
 opr_status opr_api_negotiate(struct opr_req *r);
+void opr_api_finish_yaml(struct opr_req *r); /* turns a whole answer into YAML where asked for */
 /* Answers with an object in the form that was asked for. */
 void opr_api_object(struct opr_req *r, int code, const struct opr_obj *obj);
 void opr_api_doc(struct opr_req *r, int code, struct json_object *doc);
@@ -155,6 +157,7 @@ const struct opr_kind *opr_api_find_kind(struct opr_apiserver *s, struct opr_are
 /* All kinds, in the arena. */
 const struct opr_kind *const *opr_api_kinds(struct opr_apiserver *s, struct opr_arena *a,
                                             size_t *ret_count);
+/* version "": any. */
 bool opr_api_has_group(struct opr_apiserver *s, struct opr_arena *a, struct opr_str group,
                        struct opr_str version);
 /* Registers the served versions of a CRD in the place of those of the same name; NULL crd: removes.
@@ -349,6 +352,8 @@ opr_status opr_bootstrap_update(struct opr_store *store, struct opr_str key,
                                 struct json_object *wanted, struct opr_error *reterr);
 void opr_api_discovery(struct opr_req *r, struct opr_str path);
 void opr_api_paths(struct opr_req *r); /* "/" */
+bool opr_api_is_health(struct opr_str path);
+void opr_api_health(struct opr_req *r, struct opr_str path); /* of one that is */
 /* False for virtual kinds that are bodies of subresources only. */
 bool opr_kind_is_served(const struct opr_kind *k);
 struct opr_metrics *opr_metrics_new(void);

@@ -2,9 +2,8 @@
 #include "apiserver/registry/api.h"
 
 #include "core/api/patch.h"
+#include "core/base/alloc.h"
 #include "core/base/str.h"
-
-#include <stdio.h>
 
 static const char *join(struct opr_req *r, const struct opr_field_errors *errors)
 {
@@ -54,13 +53,33 @@ static opr_status bad_body(struct opr_req *r, const struct opr_kind *kind, opr_s
                         kind->kind, kind->version, kind->kind, err->message);
 }
 
+static const char *api_version(struct opr_req *r, const struct opr_kind *kind)
+{
+    return opr_arena_printf(r->arena, "%s%s%s", kind->group, *kind->group ? "/" : "",
+                            kind->version);
+}
+
+/* "no kind ... is registered" where there is no such kind; NULL: there is. */
+static const char *unknown_kind(struct opr_req *r, const char *kind, const char *api_version)
+{
+    struct opr_str rest = opr_str_of(api_version), group = {"", 0}, version = rest;
+    if (strchr(api_version, '/')) {
+        (void)opr_str_next(&rest, '/', &group);
+        version = rest;
+    }
+    return opr_kind_find_kind(group, version, opr_str_of(kind))
+               ? NULL
+               : opr_arena_printf(r->arena,
+                                  "no kind \"%s\" is registered for version \"%s\" in scheme "
+                                  "\"pkg/runtime/scheme.go:111\"",
+                                  kind, api_version);
+}
+
 /* A body that names another kind than the path. */
 static opr_status check_kind(struct opr_req *r, const struct opr_kind *kind,
                              struct json_object *doc)
 {
-    char version[160];
-    snprintf(version, sizeof version, "%s%s%s", kind->group, *kind->group ? "/" : "",
-             kind->version);
+    const char *version = api_version(r, kind);
     const char *given = opr_doc_str(doc, "/kind", ""), *in = opr_doc_str(doc, "/apiVersion", "");
     if (strcmp(given, kind->kind) == 0 && strcmp(in, version) == 0) {
         return OPR_OK;
@@ -70,10 +89,17 @@ static opr_status check_kind(struct opr_req *r, const struct opr_kind *kind,
         opr_doc_put_str(doc, "/apiVersion", version);
         return OPR_OK;
     }
+    const char *unknown = unknown_kind(r, given, in), *slash = strrchr(in, '/');
+    if (unknown) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "%s in version \"%s\" cannot be handled as a %s: %s", given, in,
+                            kind->kind, unknown);
+    }
     struct opr_str rest = opr_str_of(kind->group), package;
     if (!opr_str_next(&rest, '.', &package)) {
         package = OPR_STR("core");
     }
+    in = slash ? slash + 1 : in;
     return opr_api_fail(r, 400, "BadRequest",
                         "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to "
                         "(%.*s.%s): unknown conversion",
@@ -119,6 +145,12 @@ static opr_status apply(struct opr_req *r, const struct opr_kind *kind, struct o
 {
     struct opr_error err = {0};
     if (opr_str_is(type, "application/json-patch+json")) {
+        if (!json_object_is_type(patch, json_type_array)) {
+            return opr_api_fail(r, 400, "BadRequest",
+                                "error decoding patch: json: cannot unmarshal %s into Go value of "
+                                "type []handlers.jsonPatchOp",
+                                json_type_to_name(json_object_get_type(patch)));
+        }
         if (opr_patch_json(doc, patch, &err) != OPR_OK) {
             return opr_api_reject(r, 422, "Invalid",
                                   "the server rejected our request due to an error in our request");
@@ -150,6 +182,23 @@ static opr_status refuse_result(struct opr_req *r, struct json_object *doc, cons
     opr_buf_fini(&text);
     opr_buf_fini(&quoted);
     return opr_api_invalid(r, &none, "", &errors);
+}
+
+/* A patch leaves the kind as it is. */
+static opr_status check_patched_kind(struct opr_req *r, const struct opr_kind *kind,
+                                     struct json_object *doc)
+{
+    const char *given = opr_doc_str(doc, "/kind", ""), *in = opr_doc_str(doc, "/apiVersion", "");
+    if (strcmp(given, kind->kind) == 0 && strcmp(in, api_version(r, kind)) == 0) {
+        return OPR_OK;
+    }
+    const char *unknown = unknown_kind(r, given, in);
+    return refuse_result(r, doc,
+                         unknown ? unknown
+                                 : opr_arena_printf(r->arena,
+                                                    "%s in version \"%s\" cannot be handled as "
+                                                    "a %s",
+                                                    given, in, kind->kind));
 }
 
 bool opr_api_is_apply(struct opr_req *r)
@@ -192,6 +241,7 @@ opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
     if (!json_object_is_type(*doc, json_type_object)) {
         return opr_api_fail(r, 400, "BadRequest", "the patch does not leave an object");
     }
+    OPR_TRY(check_patched_kind(r, kind, *doc));
     struct opr_field_errors errors = {.arena = r->arena};
     if (opr_schema_prune(kind, *doc, r->strictness, &errors, &err) != OPR_OK) {
         return refuse_result(r, *doc, err.message);

@@ -149,7 +149,7 @@ bool opr_api_has_group(struct opr_apiserver *s, struct opr_arena *a, struct opr_
     const struct opr_kind *const *all = opr_api_kinds(s, a, &count);
     for (size_t i = 0; i < count; i++) {
         if (opr_kind_is_served(all[i]) && opr_str_is(group, all[i]->group) &&
-            opr_str_is(version, all[i]->version)) {
+            (version.len == 0 || opr_str_is(version, all[i]->version))) {
             return true;
         }
     }

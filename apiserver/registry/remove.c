@@ -8,60 +8,98 @@
 #define TRIES 10
 #define DEFAULT_GRACE_S 30
 
-opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_options)
+/* The body; NULL where there is none. */
+static opr_status read_body(struct opr_req *r, struct json_object **ret_doc)
+{
+    const struct opr_kind *kind =
+        opr_kind_find_kind(OPR_STR("meta.k8s.io"), OPR_STR("v1"), OPR_STR("DeleteOptions"));
+    struct opr_field_errors errors = {.arena = r->arena};
+    struct opr_error err = {0};
+    struct opr_str type = opr_http_request_header(r->http, "content-type");
+    if (r->http->body.len == 0) {
+        return OPR_OK;
+    }
+    if (opr_schema_decode(kind, type.len > 0 ? type : OPR_STR("application/json"), r->http->body,
+                          OPR_STRICT_IGNORE, ret_doc, &errors, &err) != OPR_OK) {
+        return opr_api_fail(r, 400, "BadRequest", "%s", err.message);
+    }
+    const char *given = opr_doc_str(*ret_doc, "/kind", "");
+    if (*given && strcmp(given, kind->kind) != 0) {
+        return opr_api_fail(r, 400, "BadRequest", "%s is no DeleteOptions", given);
+    }
+    return OPR_OK;
+}
+
+static opr_status read_grace(struct opr_req *r, struct json_object *doc, int64_t *ret_seconds)
+{
+    const char *text = opr_api_query(r, "gracePeriodSeconds");
+    int64_t seconds = -1;
+    if (text && *text && opr_str_to_i64(opr_str_of(text), &seconds) != OPR_OK) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "strconv.ParseInt: parsing \"%s\": invalid syntax", text);
+    }
+    *ret_seconds = opr_doc_int(doc, "/gracePeriodSeconds", seconds);
+    return OPR_OK;
+}
+
+static opr_status read_propagation(struct opr_req *r, struct json_object *doc,
+                                   const char **ret_propagation)
 {
     static const char *const policies[] = {"Foreground", "Background", "Orphan"};
-    struct json_object *doc = NULL;
-    OPR_TRY(opr_api_write_options(r, "DeleteOptions"));
-    *ret_options = (struct opr_delete){.grace_s = -1};
-    if (r->http->body.len > 0) {
-        const struct opr_kind *kind =
-            opr_kind_find_kind(OPR_STR("meta.k8s.io"), OPR_STR("v1"), OPR_STR("DeleteOptions"));
-        struct opr_field_errors errors = {.arena = r->arena};
-        struct opr_error err = {0};
-        struct opr_str type = opr_http_request_header(r->http, "content-type");
-        if (opr_schema_decode(kind, type.len > 0 ? type : OPR_STR("application/json"),
-                              r->http->body, OPR_STRICT_IGNORE, &doc, &errors, &err) != OPR_OK) {
-            return opr_api_fail(r, 400, "BadRequest", "delete options: %s", err.message);
-        }
-    }
+    struct json_object *orphan = opr_doc_at(doc, "/orphanDependents");
     const char *policy =
         opr_doc_str(doc, "/propagationPolicy", opr_api_query(r, "propagationPolicy"));
-    const char *grace = opr_api_query(r, "gracePeriodSeconds");
-    int64_t seconds = -1;
-    if (grace && opr_str_to_i64(opr_str_of(grace), &seconds) != OPR_OK) {
-        seconds = -1;
-    }
-    const char *uid = opr_doc_str(doc, "/preconditions/uid", NULL);
-    const char *rv = opr_doc_str(doc, "/preconditions/resourceVersion", NULL);
-    struct json_object *orphan = opr_doc_at(doc, "/orphanDependents");
-    ret_options->grace_s = opr_doc_int(doc, "/gracePeriodSeconds", seconds);
-    ret_options->uid = uid ? opr_arena_dup(r->arena, opr_str_of(uid)) : NULL;
-    ret_options->rv = rv ? opr_arena_dup(r->arena, opr_str_of(rv)) : NULL;
-    struct json_object *dry = opr_doc_at(doc, "/dryRun/0");
-    r->is_dry_run = r->is_dry_run || dry;
-    for (size_t i = 0; policy && i < 3; i++) {
+    *ret_propagation = NULL;
+    for (size_t i = 0; policy && i < sizeof policies / sizeof *policies; i++) {
         if (strcmp(policy, policies[i]) == 0) {
-            ret_options->propagation = policies[i];
+            *ret_propagation = policies[i];
         }
     }
-    opr_status st = OPR_OK;
-    if (policy && !ret_options->propagation) {
-        st = opr_api_bad_option(r, "DeleteOptions", "FieldValueNotSupported", "propagationPolicy",
-                                opr_arena_printf(r->arena,
-                                                 "Unsupported value: \"%s\": supported values: "
-                                                 "\"Foreground\", \"Background\", \"Orphan\", "
-                                                 "\"nil\"",
-                                                 policy));
-    } else if (policy && orphan) {
-        st = opr_api_bad_option(r, "DeleteOptions", "FieldValueInvalid", "propagationPolicy",
-                                opr_arena_printf(r->arena,
-                                                 "Invalid value: \"%s\": orphanDependents and "
-                                                 "deletionPropagation cannot be both set",
-                                                 policy));
-    } else if (orphan) {
-        ret_options->propagation = json_object_get_boolean(orphan) ? "Orphan" : "Background";
+    if (policy && !*ret_propagation) {
+        return opr_api_bad_option(r, "DeleteOptions", "FieldValueNotSupported", "propagationPolicy",
+                                  opr_arena_printf(r->arena,
+                                                   "Unsupported value: \"%s\": supported values: "
+                                                   "\"Foreground\", \"Background\", \"Orphan\", "
+                                                   "\"nil\"",
+                                                   policy));
     }
+    if (policy && orphan) {
+        return opr_api_bad_option(r, "DeleteOptions", "FieldValueInvalid", "propagationPolicy",
+                                  opr_arena_printf(r->arena,
+                                                   "Invalid value: \"%s\": orphanDependents and "
+                                                   "deletionPropagation cannot be both set",
+                                                   policy));
+    }
+    if (orphan) {
+        *ret_propagation = json_object_get_boolean(orphan) ? "Orphan" : "Background";
+    }
+    return OPR_OK;
+}
+
+/* Text of the request's arena; NULL: the member is not there. */
+static const char *text_at(struct opr_req *r, struct json_object *doc, const char *ptr)
+{
+    const char *text = opr_doc_str(doc, ptr, NULL);
+    return text ? opr_arena_dup(r->arena, opr_str_of(text)) : NULL;
+}
+
+opr_status opr_api_delete_options(struct opr_req *r, struct opr_delete *ret_options)
+{
+    struct json_object *doc = NULL;
+    *ret_options = (struct opr_delete){.grace_s = -1};
+    opr_status st = opr_api_write_options(r, "DeleteOptions");
+    if (st == OPR_OK) {
+        st = read_body(r, &doc);
+    }
+    if (st == OPR_OK) {
+        st = read_grace(r, doc, &ret_options->grace_s);
+    }
+    if (st == OPR_OK) {
+        st = read_propagation(r, doc, &ret_options->propagation);
+    }
+    ret_options->uid = text_at(r, doc, "/preconditions/uid");
+    ret_options->rv = text_at(r, doc, "/preconditions/resourceVersion");
+    r->is_dry_run = r->is_dry_run || opr_doc_at(doc, "/dryRun/0");
     json_object_put(doc);
     return st;
 }
@@ -268,19 +306,28 @@ void opr_api_delete_collection(struct opr_req *r)
     uint64_t revision;
     opr_store_list(r->api->store, r->arena, opr_api_key(r->arena, r->kind, r->ns, NULL),
                    OPR_STR(""), 0, &objs, &count, &revision, &more);
+    struct opr_buf *out = &r->res->body, list = {0};
+    opr_form_list_begin(
+        &list, r->kind, r->form,
+        opr_arena_printf(r->arena, "{\"resourceVersion\":\"%llu\"}", (unsigned long long)revision));
+    size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        if (opr_select_matches(&select, r->kind, objs[i])) {
-            r->name = opr_meta_name(objs[i]);
-            /* One that is gone already, or protected, is passed over. */
-            (void)!opr_api_remove(r, opr_meta_ns(objs[i]), r->name, &options, false);
+        if (!opr_select_matches(&select, r->kind, objs[i])) {
+            continue;
+        }
+        r->name = opr_meta_name(objs[i]);
+        /* One that is gone already, or protected, is passed over. */
+        if (opr_api_remove(r, opr_meta_ns(objs[i]), r->name, &options, false) == OPR_OK) {
+            opr_buf_add_text(&list, n++ > 0 ? "," : "");
+            opr_form_list_item(&list, r->kind, r->form, objs[i], r->now_ms);
         }
     }
     opr_select_fini(&select);
     r->name = NULL;
-    struct json_object *d = json_object_new_object();
-    json_object_object_add(d, "kind", json_object_new_string("Status"));
-    json_object_object_add(d, "apiVersion", json_object_new_string("v1"));
-    json_object_object_add(d, "metadata", json_object_new_object());
-    json_object_object_add(d, "status", json_object_new_string("Success"));
-    opr_api_json(r, 200, d);
+    opr_buf_clear(out);
+    opr_buf_add_str(out, opr_buf_str(&list));
+    opr_buf_add_text(out, "]}");
+    opr_buf_fini(&list);
+    r->res->status = 200;
+    opr_api_header(r, "Content-Type", OPR_STR("application/json"));
 }

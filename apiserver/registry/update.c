@@ -25,14 +25,33 @@ static void copy_member(struct json_object *doc, struct json_object *old, const 
 static void keep_own(struct json_object *doc, struct json_object *old)
 {
     static const char *const own[] = {
-        "/metadata/uid",         "/metadata/creationTimestamp",
-        "/metadata/generation",  "/metadata/deletionTimestamp",
-        "/metadata/namespace",   "/metadata/deletionGracePeriodSeconds",
-        "/metadata/generateName"};
+        "/metadata/uid",        "/metadata/creationTimestamp",
+        "/metadata/generation", "/metadata/deletionTimestamp",
+        "/metadata/namespace",  "/metadata/deletionGracePeriodSeconds"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         copy_member(doc, old, own[i]);
     }
     opr_doc_del(doc, "/metadata/selfLink");
+}
+
+/* What only the server sets may be left out, but not be something else. */
+static opr_status check_own(struct opr_req *r, struct json_object *doc, struct json_object *old)
+{
+    static const char *const own[] = {"metadata.uid", "metadata.deletionTimestamp",
+                                      "metadata.deletionGracePeriodSeconds"};
+    struct opr_field_errors errors = {.arena = r->arena};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        const char *ptr = opr_arena_printf(r->arena, "/metadata/%s", strchr(own[i], '.') + 1);
+        struct json_object *given = opr_doc_at(doc, ptr);
+        if (given && !json_object_equal(given, opr_doc_at(old, ptr))) {
+            opr_field_errors_add(&errors, "FieldValueInvalid", own[i],
+                                 opr_arena_printf(r->arena, "Invalid value: %s: field is immutable",
+                                                  json_object_to_json_string_ext(
+                                                      given, JSON_C_TO_STRING_PLAIN |
+                                                                 JSON_C_TO_STRING_NOSLASHESCAPE)));
+        }
+    }
+    return errors.count > 0 ? opr_api_invalid(r, r->kind, r->name, &errors) : OPR_OK;
 }
 
 /* An update of the status takes the status and, of most kinds, the metadata that users own; one of
@@ -172,11 +191,12 @@ opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const str
     struct json_object *old_doc = opr_managed_doc(view);
     const char *given = opr_doc_str(doc, "/metadata/resourceVersion", "");
     const char *uid = opr_doc_str(doc, "/metadata/uid", "");
+    bool is_patch = opr_str_is(r->http->method, "PATCH");
     opr_status st;
     if (*given && strcmp(given, "0") != 0 &&
         strcmp(given, opr_doc_str(old_doc, "/metadata/resourceVersion", "")) != 0) {
         st = opr_api_conflict(r);
-    } else if (*uid && strcmp(uid, opr_meta_uid(old)) != 0) {
+    } else if (*uid && !is_patch && strcmp(uid, opr_meta_uid(old)) != 0) {
         st = opr_api_refuse(r, 409, "Conflict",
                             "Operation cannot be fulfilled on %s \"%s\": StorageError: invalid "
                             "object, Code: 4, Key: /registry/%s/%s/%s, ResourceVersion: 0, "
@@ -184,7 +204,7 @@ opr_status opr_api_replace(struct opr_req *r, struct json_object *doc, const str
                             "in object meta: %s",
                             r->plural, r->name, r->plural, opr_meta_ns(old), r->name, uid,
                             opr_meta_uid(old));
-    } else {
+    } else if ((st = check_own(r, doc, old_doc)) == OPR_OK) {
         struct json_object *merged = merge_sides(r, doc, old_doc);
         st = check_and_write(r, merged, old_doc, old, ret_obj);
         json_object_put(merged);
@@ -198,6 +218,12 @@ opr_status opr_api_check_names(struct opr_req *r, struct json_object *doc)
 {
     const char *name = opr_doc_str(doc, "/metadata/name", "");
     const char *ns = opr_doc_str(doc, "/metadata/namespace", "");
+    if (!*name) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "the name of the object (%s based on URL) was undeterminable: name "
+                            "must be provided",
+                            r->name);
+    }
     if (strcmp(name, r->name) != 0) {
         return opr_api_fail(r, 400, "BadRequest",
                             "the name of the object (%s) does not match the name on the URL (%s)",

@@ -54,9 +54,12 @@ TEST_F(Access, NobodyMayAskForHealthAndVersionOnly)
     }
     for (const char *path : {PODS, "/api", "/metrics", "/openapi/v3"}) {
         Answer a = get(path);
-        EXPECT_EQ(a.status, 401) << path;
-        EXPECT_EQ(a.str("/message"), "Unauthorized");
+        EXPECT_EQ(a.status, 403) << path;
+        EXPECT_THAT(a.str("/message"), HasSubstr("forbidden: User \"system:anonymous\" cannot "));
     }
+    EXPECT_EQ(call("POST", PODS, "{}").status, 403);
+    as_token("nonsense");
+    EXPECT_EQ(get(PODS).status, 401) << "a wrong credential is not none";
 }
 
 TEST_F(Access, AForbiddenRequestSaysWhat)
@@ -91,6 +94,29 @@ TEST_F(Access, RolesAllowWhatTheyName)
     remove("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings/b");
     as("bob");
     EXPECT_EQ(get(PODS).status, 403) << "at once";
+}
+
+TEST_F(Access, ARoleOfANamespaceDoesNotLeadToTheCluster)
+{
+    const std::string all = "'apiGroups':['*'],'resources':['*'],'verbs':['*']";
+    std::string own = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/";
+    ASSERT_EQ(post(own + "roles", "{'metadata':{'name':'all'},'rules':[{" + all + "}]}").status,
+              201);
+    ASSERT_EQ(post(own + "rolebindings",
+                   std::string("{'metadata':{'name':'all'},'roleRef':{'apiGroup':"
+                               "'rbac.authorization.k8s.io','kind':'Role','name':'all'},"
+                               "'subjects':[") +
+                       BOB + "]}")
+                  .status,
+              201);
+    as("bob");
+    EXPECT_EQ(get(PODS).status, 200);
+    EXPECT_EQ(get("/api/v1/namespaces/default/nodes").status, 404);
+    EXPECT_EQ(get(own + "clusterroles/cluster-admin").status, 404);
+    EXPECT_EQ(remove(own + "clusterroles/cluster-admin").status, 404);
+    EXPECT_EQ(post(own + "clusterroles", "{'metadata':{'name':'x'}}").status, 404);
+    EXPECT_EQ(get("/api/v1/nodes").status, 403);
+    EXPECT_EQ(get("/api/v1/namespaces/default").status, 200) << "a namespace is within itself";
 }
 
 TEST_F(Access, ASubresourceIsItsOwnResource)

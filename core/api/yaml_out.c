@@ -1,4 +1,4 @@
-#include "cmd/yaml_out.h"
+#include "core/api/yaml_out.h"
 
 #include <yaml.h>
 
