@@ -105,6 +105,10 @@ static opr_status admit_pod(struct opr_req *r, struct json_object *pod)
     opr_doc_put_str(pod, "/status/phase", "Pending");
     opr_doc_put_str(pod, "/status/qosClass", qos_class(pod));
     OPR_TRY(opr_admit_service_account(r, pod));
+    const char *node = opr_doc_str(pod, "/spec/nodeName", "");
+    if (*node) {
+        opr_pod_take_topology(r, pod, node);
+    }
     add_toleration(pod, "node.kubernetes.io/not-ready");
     add_toleration(pod, "node.kubernetes.io/unreachable");
     return set_priority(r, pod);

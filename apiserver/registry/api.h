@@ -242,6 +242,8 @@ opr_status opr_api_apply_patch(struct opr_req *r, const struct opr_kind *kind,
 void opr_api_scale(struct opr_req *r);
 void opr_api_bind(struct opr_req *r);
 void opr_api_evict(struct opr_req *r);
+/* Gives a Pod the labels of its node's zone and region (topology.c). */
+void opr_pod_take_topology(struct opr_req *r, struct json_object *pod, const char *node);
 void opr_api_token(struct opr_req *r);
 void opr_api_log(struct opr_req *r);
 /* Answers with a log that goes on (log_follow.c), or with the agent's refusal. */

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define TRIES 10
+
 struct pods {
     const struct opr_obj *const *items;
     size_t count;
@@ -153,7 +155,39 @@ static opr_status ask_budgets(struct opr_req *r, const struct opr_obj *pod)
     return v.is_allowed ? OPR_OK : refuse(r, found, &v);
 }
 
-static void evict(struct opr_req *r, const struct opr_obj *pod, struct json_object *eviction)
+/* Says on the Pod why it ends. One that ends already keeps what it says. */
+static opr_status mark(struct opr_req *r, const struct opr_obj *pod)
+{
+    char now[OPR_TIME_TEXT_MAX];
+    struct opr_error err = {0};
+    if (opr_meta_is_deleting(pod)) {
+        return OPR_OK;
+    }
+    struct json_object *doc = opr_doc_from_obj(pod);
+    struct json_object *list = opr_doc_at(doc, "/status/conditions");
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        if (strcmp(opr_doc_str(json_object_array_get_idx(list, i), "/type", ""),
+                   "DisruptionTarget") == 0) {
+            json_object_array_del_idx(list, i, 1);
+            break;
+        }
+    }
+    struct json_object *c = json_object_new_object();
+    opr_time_format(r->now_ms, now);
+    opr_doc_put_str(c, "/type", "DisruptionTarget");
+    opr_doc_put_str(c, "/status", "True");
+    opr_doc_put_str(c, "/lastTransitionTime", now);
+    opr_doc_put_str(c, "/reason", "EvictionByEvictionAPI");
+    opr_doc_put_str(c, "/message", "Eviction API: evicting");
+    (void)!opr_doc_put(doc, "/status/conditions/-", c); /* status is an object: it was decoded */
+    opr_status st = opr_store_put(r->api->store, opr_api_key(r->arena, r->kind, r->ns, r->name),
+                                  opr_meta_rv(pod), doc, NULL, &err);
+    json_object_put(doc);
+    return st == OPR_OK || st == OPR_E_CONFLICT ? st : opr_api_store_failure(r, st, &err);
+}
+
+/* OPR_E_CONFLICT without an answer: the Pod changed meanwhile. */
+static opr_status evict(struct opr_req *r, const struct opr_obj *pod, struct json_object *eviction)
 {
     const char *uid = opr_doc_str(eviction, "/deleteOptions/preconditions/uid", opr_meta_uid(pod));
     struct opr_delete options = {
@@ -162,10 +196,26 @@ static void evict(struct opr_req *r, const struct opr_obj *pod, struct json_obje
         .rv = opr_doc_str(eviction, "/deleteOptions/preconditions/resourceVersion", NULL),
     };
     r->is_dry_run = r->is_dry_run || opr_doc_at(eviction, "/deleteOptions/dryRun/0");
-    if (ask_budgets(r, pod) == OPR_OK &&
-        opr_api_remove(r, r->ns, r->name, &options, false) == OPR_OK) {
-        opr_api_succeed(r);
+    if (options.rv && strcmp(options.rv, opr_json_str(pod, "/metadata/resourceVersion", "")) != 0) {
+        return opr_api_remove(r, r->ns, r->name, &options, false); /* refuses it */
     }
+    OPR_TRY(ask_budgets(r, pod));
+    if (!r->is_dry_run) {
+        OPR_TRY(mark(r, pod));
+        options.rv = NULL; /* it was checked, and is another one now */
+    }
+    OPR_TRY(opr_api_remove(r, r->ns, r->name, &options, false));
+    opr_api_succeed(r);
+    return OPR_OK;
+}
+
+static opr_status evict_now(struct opr_req *r, struct json_object *eviction)
+{
+    struct opr_obj *pod =
+        opr_store_get(r->api->store, opr_api_key(r->arena, r->kind, r->ns, r->name));
+    opr_status st = pod ? evict(r, pod, eviction) : opr_api_not_found(r, r->plural, r->name);
+    opr_json_unref(pod);
+    return st;
 }
 
 void opr_api_evict(struct opr_req *r)
@@ -177,15 +227,20 @@ void opr_api_evict(struct opr_req *r)
         opr_api_decode(r, kind, &eviction) != OPR_OK) {
         return;
     }
+    const char *name = opr_doc_str(eviction, "/metadata/name", "");
+    if (*name && strcmp(name, r->name) != 0) {
+        opr_api_fail(r, 400, "BadRequest", "name in URL does not match name in Eviction object");
+        json_object_put(eviction);
+        return;
+    }
     pthread_mutex_lock(&r->api->eviction_lock);
-    struct opr_obj *pod =
-        opr_store_get(r->api->store, opr_api_key(r->arena, r->kind, r->ns, r->name));
-    if (pod) {
-        evict(r, pod, eviction);
-    } else {
-        opr_api_not_found(r, r->plural, r->name);
+    opr_status st = OPR_E_CONFLICT;
+    for (int i = 0; i < TRIES && st == OPR_E_CONFLICT; i++) {
+        st = evict_now(r, eviction);
     }
     pthread_mutex_unlock(&r->api->eviction_lock);
-    opr_json_unref(pod);
+    if (st == OPR_E_CONFLICT) {
+        opr_api_conflict(r);
+    }
     json_object_put(eviction);
 }

@@ -27,6 +27,24 @@ static void set_scheduled(struct opr_req *r, struct json_object *pod)
     (void)opr_doc_del(pod, "/status/nominatedNodeName"); /* what was promised is fulfilled */
 }
 
+/* What a binding says of the Pod beside its node. */
+static void copy_texts(struct json_object *pod, struct json_object *binding, const char *member)
+{
+    struct json_object *texts = opr_doc_at(binding, member);
+    if (!texts) {
+        return;
+    }
+    json_object_object_foreach(texts, name, value)
+    {
+        struct json_object *all = opr_doc_at(pod, member);
+        if (!all) {
+            all = json_object_new_object();
+            (void)!opr_doc_put(pod, member, all); /* metadata is an object */
+        }
+        json_object_object_add(all, name, json_object_get(value));
+    }
+}
+
 static opr_status bind_once(struct opr_req *r, struct json_object *binding)
 {
     struct opr_str key = opr_api_key(r->arena, r->kind, r->ns, r->name);
@@ -58,6 +76,9 @@ static opr_status bind_once(struct opr_req *r, struct json_object *binding)
         struct json_object *doc = opr_doc_from_obj(pod);
         struct opr_error err = {0};
         opr_doc_put_str(doc, "/spec/nodeName", node);
+        copy_texts(doc, binding, "/metadata/annotations");
+        copy_texts(doc, binding, "/metadata/labels");
+        opr_pod_take_topology(r, doc, node);
         set_scheduled(r, doc);
         if (!r->is_dry_run) {
             st = opr_store_put(r->api->store, key, opr_meta_rv(pod), doc, NULL, &err);
@@ -72,6 +93,28 @@ static opr_status bind_once(struct opr_req *r, struct json_object *binding)
     return st;
 }
 
+static opr_status check(struct opr_req *r, const struct opr_kind *kind, struct json_object *binding)
+{
+    struct opr_field_errors errors = {.arena = r->arena};
+    const char *name = opr_doc_str(binding, "/metadata/name", "");
+    const char *target = opr_doc_str(binding, "/target/kind", "");
+    if (*name && strcmp(name, r->name) != 0) {
+        return opr_api_fail(r, 400, "BadRequest",
+                            "name in URL does not match name in Binding object");
+    }
+    if (*target && strcmp(target, "Node") != 0) {
+        opr_field_errors_add(&errors, "FieldValueNotSupported", "target.kind",
+                             opr_arena_printf(r->arena,
+                                              "Unsupported value: \"%s\": supported values: "
+                                              "\"Node\", \"<empty>\"",
+                                              target));
+    }
+    if (!*opr_doc_str(binding, "/target/name", "")) {
+        opr_field_errors_add(&errors, "FieldValueRequired", "target.name", "Required value");
+    }
+    return errors.count > 0 ? opr_api_invalid(r, kind, r->name, &errors) : OPR_OK;
+}
+
 void opr_api_bind(struct opr_req *r)
 {
     struct json_object *binding = NULL;
@@ -81,21 +124,17 @@ void opr_api_bind(struct opr_req *r)
         opr_api_decode(r, kind, &binding) != OPR_OK) {
         return;
     }
-    if (!*opr_doc_str(binding, "/target/name", "")) {
-        struct opr_field_errors errors = {.arena = r->arena};
-        opr_field_errors_add(&errors, "FieldValueRequired", "target.name", "Required value");
-        opr_api_invalid(r, kind, r->name, &errors);
-        json_object_put(binding);
-        return;
-    }
-    opr_status st = OPR_E_CONFLICT;
-    for (int i = 0; i < TRIES && st == OPR_E_CONFLICT; i++) {
-        st = bind_once(r, binding);
-    }
+    opr_status st = check(r, kind, binding);
     if (st == OPR_OK) {
-        opr_api_succeed(r);
-    } else if (st == OPR_E_CONFLICT) {
-        opr_api_conflict(r);
+        st = OPR_E_CONFLICT;
+        for (int i = 0; i < TRIES && st == OPR_E_CONFLICT; i++) {
+            st = bind_once(r, binding);
+        }
+        if (st == OPR_OK) {
+            opr_api_succeed(r);
+        } else if (st == OPR_E_CONFLICT) {
+            opr_api_conflict(r);
+        }
     }
     json_object_put(binding);
 }

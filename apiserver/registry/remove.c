@@ -197,7 +197,7 @@ static bool next_state(struct opr_req *r, const struct opr_obj *obj,
 {
     bool is_namespace = opr_kind_is(r->kind, "", "namespaces");
     int64_t grace = grace_of(r, obj, options);
-    size_t before = opr_json_len(opr_json_at(obj, "/metadata/finalizers"));
+    struct json_object *before = opr_doc_dup(opr_doc_at(doc, "/metadata/finalizers"));
     if (options->propagation) {
         set_finalizer(doc, "orphan", strcmp(options->propagation, "Orphan") == 0);
         set_finalizer(doc, "foregroundDeletion", strcmp(options->propagation, "Foreground") == 0);
@@ -208,11 +208,19 @@ static bool next_state(struct opr_req *r, const struct opr_obj *obj,
     bool is_held =
         after > 0 || (is_namespace && of_namespace && json_object_array_length(of_namespace) > 0);
     *ret_gone = !is_held && grace == 0;
-    bool is_changed = mark(r, doc, grace) || before != after;
+    bool is_changed = mark(r, doc, grace) || !json_object_equal(before, finalizers);
+    json_object_put(before);
     if (is_namespace && is_held) {
         opr_doc_put_str(doc, "/status/phase", "Terminating");
     }
     return is_changed;
+}
+
+/* Kinds whose deletion is answered with the object (registry strategies: ReturnDeletedObject). */
+static bool returns_object(const struct opr_req *r)
+{
+    return opr_kind_is(r->kind, "", "pods") || opr_kind_is(r->kind, "", "services") ||
+           opr_kind_is(r->kind, "", "serviceaccounts");
 }
 
 static opr_status remove_once(struct opr_req *r, struct opr_str key, const struct opr_obj *obj,
@@ -228,7 +236,9 @@ static opr_status remove_once(struct opr_req *r, struct opr_str key, const struc
     if (r->is_dry_run) {
         result = opr_json_ref(obj);
     } else if (is_gone) {
-        st = opr_store_delete(r->api->store, key, opr_meta_rv(obj), NULL, &result, &err);
+        bool is_pod = opr_kind_is(r->kind, "", "pods"); /* its end is told with its deletion */
+        st = opr_store_delete(r->api->store, key, opr_meta_rv(obj), is_pod ? doc : NULL, &result,
+                              &err);
     } else if (is_changed) {
         st = opr_store_put(r->api->store, key, opr_meta_rv(obj), doc, &result, &err);
     } else {
@@ -239,7 +249,7 @@ static opr_status remove_once(struct opr_req *r, struct opr_str key, const struc
         !r->is_dry_run) {
         opr_crd_changed(r->api, result, is_gone);
     }
-    if (st == OPR_OK && is_answered && is_gone) {
+    if (st == OPR_OK && is_answered && is_gone && !returns_object(r)) {
         opr_api_deleted(r, result);
     } else if (st == OPR_OK && is_answered) {
         opr_api_object(r, 200, result);

@@ -4,6 +4,7 @@
 
 #include "core/api/meta.h"
 #include "core/api/selector.h"
+#include "core/base/alloc.h"
 #include "core/base/str.h"
 
 #define TRIES 10
@@ -51,7 +52,8 @@ static const struct opr_kind *scale_kind(void)
 static opr_status wanted(struct opr_req *r, const struct opr_obj *obj, struct json_object **ret_doc)
 {
     if (strcmp(r->verb, "update") == 0) {
-        return opr_api_decode(r, scale_kind(), ret_doc);
+        OPR_TRY(opr_api_decode(r, scale_kind(), ret_doc));
+        return opr_api_check_names(r, *ret_doc);
     }
     struct json_object *doc = make_scale(r, obj);
     opr_status st = opr_api_apply_patch(r, scale_kind(), &doc);
@@ -82,10 +84,9 @@ static opr_status write_once(struct opr_req *r, const struct opr_obj *obj)
     struct json_object *scale = NULL;
     struct opr_obj *result = NULL;
     opr_status st = wanted(r, obj, &scale);
-    if (st != OPR_OK) {
-        return st;
+    if (st == OPR_OK) {
+        st = check(r, scale);
     }
-    st = check(r, scale);
     if (st == OPR_OK) {
         struct json_object *doc = opr_managed_doc(obj);
         const char *rv = opr_doc_str(scale, "/metadata/resourceVersion", "");

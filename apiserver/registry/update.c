@@ -54,23 +54,37 @@ static opr_status check_own(struct opr_req *r, struct json_object *doc, struct j
     return errors.count > 0 ? opr_api_invalid(r, r->kind, r->name, &errors) : OPR_OK;
 }
 
-/* An update of the status takes the status and, of most kinds, the metadata that users own; one of
- * the object takes all but the status. */
+/* An update of the status takes the status and, of built-in kinds, the metadata that users own. */
+static struct json_object *merge_status(struct opr_req *r, struct json_object *doc,
+                                        struct json_object *old)
+{
+    bool is_pod = opr_kind_is(r->kind, "", "pods");
+    struct json_object *merged = opr_doc_dup(old);
+    copy_member(merged, doc, "/status");
+    if (!r->kind->is_custom) {
+        copy_member(merged, doc, "/metadata/annotations");
+        copy_member(merged, doc, "/metadata/finalizers");
+    }
+    if (!r->kind->is_custom && !opr_kind_is(r->kind, "apps", "deployments")) {
+        copy_member(merged, doc, "/metadata/labels");
+    }
+    if (!r->kind->is_custom && !is_pod) {
+        copy_member(merged, doc, "/metadata/ownerReferences");
+    }
+    if (is_pod && opr_doc_at(merged, "/status") && !opr_doc_at(merged, "/status/qosClass")) {
+        copy_member(merged, old, "/status/qosClass"); /* it follows from the spec */
+    }
+    copy_member(merged, doc, "/metadata/resourceVersion");
+    return merged;
+}
+
+/* An update of the object takes all but the status. */
 static struct json_object *merge_sides(struct opr_req *r, struct json_object *doc,
                                        struct json_object *old)
 {
     bool has_status = (r->kind->subresources & OPR_SUB_STATUS) != 0;
     if (r->sub && strcmp(r->sub, "status") == 0) {
-        struct json_object *merged = opr_doc_dup(old);
-        copy_member(merged, doc, "/status");
-        if (!r->kind->is_custom) {
-            copy_member(merged, doc, "/metadata/annotations");
-        }
-        if (!r->kind->is_custom && !opr_kind_is(r->kind, "apps", "deployments")) {
-            copy_member(merged, doc, "/metadata/labels");
-        }
-        copy_member(merged, doc, "/metadata/resourceVersion");
-        return merged;
+        return merge_status(r, doc, old);
     }
     if (r->sub && strcmp(r->sub, "finalize") == 0) {
         struct json_object *merged = opr_doc_dup(old);

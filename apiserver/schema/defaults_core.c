@@ -164,12 +164,18 @@ void opr__default_namespace(struct json_object *ns)
         opr_doc_put_str(ns, "/metadata/labels/kubernetes.io~1metadata.name", name);
     }
     /* A new one is held by the namespace controller; one that is stored may have been let go. */
-    if (!opr_doc_at(ns, "/metadata/resourceVersion") && !opr_doc_at(ns, "/spec/finalizers") &&
-        !opr_doc_at(ns, "/metadata/deletionTimestamp")) {
-        struct json_object *finalizers = json_object_new_array();
-        json_object_array_add(finalizers, json_object_new_string("kubernetes"));
-        json_object_object_add(json_object_object_get(ns, "spec"), "finalizers", finalizers);
+    if (opr_doc_at(ns, "/metadata/resourceVersion") ||
+        opr_doc_at(ns, "/metadata/deletionTimestamp")) {
+        return;
     }
+    struct json_object *finalizers = opr_doc_at(ns, "/spec/finalizers");
+    for (size_t i = 0; finalizers && i < json_object_array_length(finalizers); i++) {
+        if (strcmp(opr_doc_str(json_object_array_get_idx(finalizers, i), "", ""), "kubernetes") ==
+            0) {
+            return;
+        }
+    }
+    (void)!opr_doc_put(ns, "/spec/finalizers/-", json_object_new_string("kubernetes"));
 }
 
 /* stringData is for writing only: its text becomes data. */
