@@ -1,4 +1,5 @@
-/* /healthz, /livez and /readyz, and one check of them: /readyz/store. Whoever asks is answered. */
+/* /healthz, /livez and /readyz, which whoever asks is answered, and one check of them:
+ * /readyz/store. */
 #include "apiserver/registry/api.h"
 
 #include "core/base/str.h"
@@ -27,6 +28,12 @@ bool opr_api_is_health(struct opr_str path)
 {
     struct opr_str check;
     return split(path, &check) != NULL;
+}
+
+bool opr_api_is_open(struct opr_str path)
+{
+    struct opr_str check;
+    return split(path, &check) && check.len == 0;
 }
 
 static bool is_excluded(struct opr_req *r, const char *check)

@@ -180,6 +180,10 @@ static void serve_review(struct opr_req *r)
         opr_api_reject(r, 406, "NotAcceptable",
                        "only the following media types are accepted: application/json, "
                        "application/yaml, application/vnd.kubernetes.protobuf");
+    } else if (opr_kind_is(r->kind, "", "bindings")) {
+        r->kind = opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("pods"));
+        r->plural = r->kind->plural;
+        opr_api_bind(r);
     } else {
         opr_api_review(r);
     }
@@ -236,6 +240,10 @@ static void serve_resource(struct opr_req *r)
     if (is_misplaced(r)) {
         opr_api_unknown_resource(r);
         return;
+    }
+    if (opr_kind_is(r->kind, "", "endpoints")) {
+        opr_api_warn(r, "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
+                        "EndpointSlice");
     }
     if (check_parts(r) != OPR_OK || opr_node_admit(r) != OPR_OK) {
         return;
@@ -324,7 +332,7 @@ void opr_api_handle(struct opr_http_handler *h, const struct opr_http_request *r
     opr_http_response_header(res, "Audit-Id",
                              opr_str_of(opr_arena_dup(req->arena, opr_str_of(audit))));
     opr_http_response_header(res, "Cache-Control", OPR_STR("no-cache, private"));
-    bool is_open = !is_resource && opr_api_is_health(req->path);
+    bool is_open = !is_resource && opr_api_is_open(req->path);
     bool is_allowed = is_open || check_access(&r) == OPR_OK;
     if (is_allowed && !is_resource) {
         serve_path(&r);

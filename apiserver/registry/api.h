@@ -355,6 +355,7 @@ opr_status opr_bootstrap_update(struct opr_store *store, struct opr_str key,
 void opr_api_discovery(struct opr_req *r, struct opr_str path);
 void opr_api_paths(struct opr_req *r); /* "/" */
 bool opr_api_is_health(struct opr_str path);
+bool opr_api_is_open(struct opr_str path); /* health without a check: nobody is refused */
 void opr_api_health(struct opr_req *r, struct opr_str path); /* of one that is */
 /* False for virtual kinds that are bodies of subresources only. */
 bool opr_kind_is_served(const struct opr_kind *k);

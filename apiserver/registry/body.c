@@ -81,12 +81,15 @@ static opr_status check_kind(struct opr_req *r, const struct opr_kind *kind,
 {
     const char *version = api_version(r, kind);
     const char *given = opr_doc_str(doc, "/kind", ""), *in = opr_doc_str(doc, "/apiVersion", "");
-    if (strcmp(given, kind->kind) == 0 && strcmp(in, version) == 0) {
-        return OPR_OK;
-    }
-    if (*given == '\0' && *in == '\0') {
+    if (!*given) {
         opr_doc_put_str(doc, "/kind", kind->kind);
+        given = kind->kind;
+    }
+    if (!*in) {
         opr_doc_put_str(doc, "/apiVersion", version);
+        in = version;
+    }
+    if (strcmp(given, kind->kind) == 0 && strcmp(in, version) == 0) {
         return OPR_OK;
     }
     const char *unknown = unknown_kind(r, given, in), *slash = strrchr(in, '/');

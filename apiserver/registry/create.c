@@ -103,7 +103,7 @@ static opr_status prepare(struct opr_req *r, struct json_object *doc, bool *ret_
     OPR_TRY(check_namespace(r, doc));
     const char *version = opr_doc_str(doc, "/metadata/resourceVersion", "");
     if (*version && strcmp(version, "0") != 0) {
-        return opr_api_fail(r, 500, "InternalError",
+        return opr_api_fail(r, 500, NULL,
                             "resourceVersion should not be set on objects to be created");
     }
     *ret_generated =
@@ -122,14 +122,27 @@ static opr_status prepare(struct opr_req *r, struct json_object *doc, bool *ret_
     return OPR_OK;
 }
 
+/* A dry run: answers as if it were stored. */
+static opr_status try_new(struct opr_req *r, struct json_object *doc)
+{
+    struct opr_error err = {0};
+    struct opr_obj *there =
+        opr_store_get(r->api->store, opr_api_key(r->arena, r->kind, r->ns, r->name));
+    opr_json_unref(there);
+    if (there) {
+        return r->is_applied ? OPR_E_EXISTS : opr_api_store_failure(r, OPR_E_EXISTS, &err);
+    }
+    opr_api_doc(r, 201, doc);
+    return OPR_OK;
+}
+
 opr_status opr_api_create_doc(struct opr_req *r, struct json_object *doc)
 {
     bool is_generated = false, is_service = opr_kind_is(r->kind, "", "services");
     struct opr_obj *obj = NULL;
     OPR_TRY(prepare(r, doc, &is_generated));
     if (r->is_dry_run) {
-        opr_api_doc(r, 201, doc);
-        return OPR_OK;
+        return try_new(r, doc);
     }
     if (is_service) {
         pthread_mutex_lock(&r->api->service_lock);

@@ -98,6 +98,9 @@ static opr_status check(struct opr_req *r, const struct opr_kind *kind, struct j
     struct opr_field_errors errors = {.arena = r->arena};
     const char *name = opr_doc_str(binding, "/metadata/name", "");
     const char *target = opr_doc_str(binding, "/target/kind", "");
+    if (!r->name) { /* POST of the collection "bindings" */
+        r->name = opr_arena_dup(r->arena, opr_str_of(name));
+    }
     if (*name && strcmp(name, r->name) != 0) {
         return opr_api_fail(r, 400, "BadRequest",
                             "name in URL does not match name in Binding object");

@@ -303,6 +303,7 @@ static void add_snippet(struct opr_error *err, struct opr_str text)
     size_t len = strlen(err->message);
     if (strncmp(err->message, head, strlen(head)) == 0) {
         bool is_long = text.len > SNIPPET_BYTES;
+        text = text.len > 0 ? text : OPR_STR("<empty>");
         snprintf(err->message + len, sizeof(err->message) - len, " (%.*s%s)",
                  (int)(is_long ? SNIPPET_BYTES : text.len), text.ptr, is_long ? " ..." : "");
     }

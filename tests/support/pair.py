@@ -137,9 +137,9 @@ def decode(text):
 
 
 def timeless(value):
-    """A value without what is of the moment: uids, times, versions."""
+    """A value without what is of the moment: uids, times, versions. A member that is null is none."""
     if isinstance(value, dict):
-        return {k: "X" if k in MOMENT and v else timeless(v) for k, v in value.items()}
+        return {k: "X" if k in MOMENT and v else timeless(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
         return [timeless(v) for v in value]
     if isinstance(value, str):

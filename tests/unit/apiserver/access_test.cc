@@ -52,7 +52,7 @@ TEST_F(Access, NobodyMayAskForHealthAndVersionOnly)
     for (const char *path : {"/healthz", "/livez", "/readyz", "/readyz?verbose", "/version"}) {
         EXPECT_EQ(get(path).status, 200) << path;
     }
-    for (const char *path : {PODS, "/api", "/metrics", "/openapi/v3"}) {
+    for (const char *path : {PODS, "/api", "/metrics", "/openapi/v3", "/readyz/ping"}) {
         Answer a = get(path);
         EXPECT_EQ(a.status, 403) << path;
         EXPECT_THAT(a.str("/message"), HasSubstr("forbidden: User \"system:anonymous\" cannot "));

@@ -59,6 +59,13 @@ TEST_F(Subresource, ABindingTellsThePodWhereItIs)
     make_pod("q", "'nodeName':'n'");
     EXPECT_EQ(get(PODS "/q").str("/metadata/labels/topology.kubernetes.io~1zone"), "z")
         << "as one that is made for a node";
+    make_pod("s");
+    EXPECT_EQ(post("/api/v1/namespaces/default/bindings",
+                   "{'metadata':{'name':'s'},'target':{'kind':'Node','name':'n'}}")
+                  .status,
+              201);
+    EXPECT_EQ(get(PODS "/s").str("/spec/nodeName"), "n");
+    EXPECT_EQ(post("/api/v1/namespaces/default/bindings", "{'target':{'name':'n'}}").status, 404);
 }
 
 TEST_F(Subresource, AnEvictionSaysWhyThePodEnds)
@@ -146,6 +153,21 @@ TEST_F(Subresource, OptionsOfADeletionAreChecked)
     a = remove(CONFIGMAPS);
     EXPECT_EQ(a.str("/items/0/metadata/name"), "c") << "what was deleted";
     EXPECT_EQ(call("DELETE", "/api/v1/namespaces").status, 405);
+}
+
+TEST_F(Subresource, ADryCreationFindsWhatIsThere)
+{
+    make("configmaps", "c");
+    const char *body = "{'metadata':{'name':'c'}}";
+    EXPECT_EQ(post(CONFIGMAPS "?dryRun=All", body).status, 409);
+    EXPECT_EQ(post(CONFIGMAPS "?dryRun=All", "{'kind':'ConfigMap','metadata':{'name':'d'}}").status,
+              201);
+    EXPECT_EQ(get(CONFIGMAPS "/d").status, 404);
+    EXPECT_EQ(call("PATCH", CONFIGMAPS "/c?dryRun=All&fieldManager=m",
+                   "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'c'}}",
+                   "application/apply-patch+yaml")
+                  .status,
+              200);
 }
 
 TEST_F(Subresource, APatchLeavesTheKindAndWhatTheServerSets)

@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadText{"{} x", "invalid character 'x' after top-level value ({} x)"},
         BadText{"{\"a\":01}", "invalid character '1' after object key:value pair ({\"a\":01})"},
         BadText{"{\"a\":\"\t\"}", "invalid character '\\t' in string literal ({\"a\":\"\t\"})"},
-        BadText{"", "unexpected end of JSON input ()"}));
+        BadText{"", "unexpected end of JSON input (<empty>)"}));
 
 TEST(Decode, RefusesDeepNesting)
 {
