@@ -138,6 +138,20 @@ static opr_status validate(struct opr_req *r, struct json_object *doc, struct js
     return errors.count == 0 ? OPR_OK : opr_api_invalid(r, r->kind, r->name, &errors);
 }
 
+/* Watchers are told the last state that was stored; who made it the last sees what it would be. */
+static opr_status end_object(struct opr_req *r, struct opr_str key, struct json_object *doc,
+                             const struct opr_obj *old, struct opr_obj **ret_obj,
+                             struct opr_error *reterr)
+{
+    struct opr_obj *last = NULL;
+    OPR_TRY(opr_store_delete(r->api->store, key, opr_meta_rv(old), NULL, &last, reterr));
+    opr_doc_put_str(doc, "/metadata/resourceVersion",
+                    opr_json_str(last, "/metadata/resourceVersion", ""));
+    *ret_obj = opr_doc_to_obj(doc);
+    opr_json_unref(last);
+    return OPR_OK;
+}
+
 static opr_status write(struct opr_req *r, struct json_object *doc, const struct opr_obj *old,
                         struct opr_obj **ret_obj)
 {
@@ -148,7 +162,7 @@ static opr_status write(struct opr_req *r, struct json_object *doc, const struct
     }
     bool is_gone = is_finished(r->kind, doc);
     opr_status st = is_gone
-                        ? opr_store_delete(r->api->store, key, opr_meta_rv(old), doc, ret_obj, &err)
+                        ? end_object(r, key, doc, old, ret_obj, &err)
                         : opr_store_put(r->api->store, key, opr_meta_rv(old), doc, ret_obj, &err);
     if (st == OPR_OK && opr_kind_is(r->kind, "apiextensions.k8s.io", "customresourcedefinitions")) {
         opr_crd_changed(r->api, *ret_obj, is_gone);

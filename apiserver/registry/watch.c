@@ -8,6 +8,8 @@
 #include "core/base/rand.h"
 #include "core/base/str.h"
 
+#include <stdio.h>
+
 #define BOOKMARK_MS 60000
 #define TIMEOUT_MIN_MS 1800000 /* without timeoutSeconds: 30 to 60 minutes, as kube-apiserver */
 
@@ -134,6 +136,19 @@ static bool selects(const struct watch *w, const struct opr_obj *obj)
     return obj && (w->select.is_all || opr_select_matches(&w->select, w->kind, obj));
 }
 
+/* It left the selection: told as it was within it, at the revision at which it left. */
+static void add_leaving(struct watch *w, struct opr_buf *out, const struct opr_store_event *e)
+{
+    char rv[24];
+    struct json_object *doc = opr_doc_from_obj(e->was);
+    snprintf(rv, sizeof rv, "%llu", (unsigned long long)e->rv);
+    opr_doc_put_str(doc, "/metadata/resourceVersion", rv);
+    struct opr_obj *obj = opr_doc_to_obj(doc);
+    add_event(w, out, "DELETED", obj);
+    opr_json_unref(obj);
+    json_object_put(doc);
+}
+
 /* An object that enters or leaves the selection is added or deleted for this watcher. */
 static void add_change(struct watch *w, struct opr_buf *out, const struct opr_store_event *e)
 {
@@ -142,8 +157,10 @@ static void add_change(struct watch *w, struct opr_buf *out, const struct opr_st
         add_event(w, out, "MODIFIED", e->obj);
     } else if (is) {
         add_event(w, out, "ADDED", e->obj);
-    } else if (was) {
+    } else if (was && e->is_delete) {
         add_event(w, out, "DELETED", e->obj);
+    } else if (was) {
+        add_leaving(w, out, e);
     }
 }
 

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from pair import PairTest, differences, timeless  # noqa: E402
@@ -286,6 +287,59 @@ class Wire(PairTest):
             for then in ("Foreground", "Orphan"):
                 self.same(f"{policy}, {then}", "DELETE", f"{MAPS}/p{policy.lower()}?propagationPolicy={policy}")
                 policy = then
+
+    def events(self, side, begin, query, accept=None):
+        """What a watch from there tells: (type, object) without what is of the moment."""
+        answer = side.call("GET", f"{MAPS}?watch=true&timeoutSeconds=1&{query}".replace("RV", begin),
+                           headers={"Accept": accept} if accept else None)
+        text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+        told = []
+        for line in text.strip().split("\n"):
+            event = timeless(json.loads(line))
+            row = event["object"]
+            told.append((event["type"], undescribed(row) if row["kind"] == "Table" else row))
+        return [t for t in told if t[0] != "BOOKMARK" or "annotations" in t[1]["metadata"]]  # others come in time
+
+    def test_watches(self):
+        begins = []
+        for side in self.pair.sides:
+            side.call("DELETE", MAPS)
+            begins.append(side.call("GET", MAPS).body["metadata"]["resourceVersion"])
+
+            def change(body, name="w", side=side):
+                return side.call("PATCH", f"{MAPS}/{name}", body, MERGE)
+
+            side.call("POST", MAPS, {"metadata": {"name": "w", "labels": {"l": "1"}}})
+            change({"data": {"a": "1"}})
+            change({"metadata": {"labels": {"l": "2"}}})
+            change({"data": {"a": "2"}})
+            change({"metadata": {"labels": {"l": "1"}}})
+            change({"metadata": {"labels": {"l": "1"}}})
+            side.call("POST", MAPS, {"metadata": {"name": "x", "finalizers": ["a/b"]}})
+            side.call("DELETE", MAPS + "/x")
+            change({"metadata": {"finalizers": None}}, "x")
+            side.call("DELETE", MAPS + "/w")
+            side.call("POST", MAPS, {"metadata": {"name": "y", "labels": {"l": "1"}}})
+        watches = (
+            ("all", "resourceVersion=RV", None), ("selected", "resourceVersion=RV&labelSelector=l%3D1", None),
+            ("others", "resourceVersion=RV&labelSelector=l!%3D1", None),
+            ("by name", "resourceVersion=RV&fieldSelector=metadata.name%3Dx", None),
+            ("tables", "resourceVersion=RV", TABLE), ("metadata", "resourceVersion=RV", PARTIAL),
+            ("what is there", "", None), ("what was there", "resourceVersion=0", None),
+            ("with its end told", "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+             None),
+            ("metadata with its end told",
+             "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", PARTIAL),
+            ("without what is there", "sendInitialEvents=false&resourceVersionMatch=NotOlderThan&resourceVersion=RV",
+             None))
+        with ThreadPoolExecutor(8) as pool:
+            told = {title: [pool.submit(self.events, s, b, query, accept) for s, b in zip(self.pair.sides, begins)]
+                    for title, query, accept in watches}
+        for title, both in told.items():
+            real, own = [future.result() for future in both]
+            with self.subTest(title):
+                if real != own:
+                    self.fail("\n".join(differences(real, own)[:30]))
 
     def test_namespaces(self):
         spaces = "/api/v1/namespaces"
