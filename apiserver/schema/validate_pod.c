@@ -77,15 +77,16 @@ static void check_pod_terms(struct opr_field_errors *e, const struct opr__path *
 {
     for (size_t i = 0; i < opr__length(terms); i++) {
         struct json_object *term = opr__item(terms, i);
-        const struct opr__path *at = OPR__AT(p, i);
+        const struct opr__path *item = OPR__AT(p, i);
+        const struct opr__path *weighted = OPR__IN(item, "podAffinityTerm");
+        const struct opr__path *at = is_weighted ? weighted : item;
         if (is_weighted) {
             int64_t weight = opr__number(term, "weight");
             if (weight <= 0 || weight > 100) {
-                opr__invalid(e, OPR__IN(at, "weight"), opr__get(term, "weight"),
+                opr__invalid(e, OPR__IN(item, "weight"), opr__get(term, "weight"),
                              "must be in the range 1-100");
             }
             term = opr__get(term, "podAffinityTerm");
-            at = OPR__IN(at, "podAffinityTerm");
         }
         opr__check_label_selector(e, OPR__IN(at, "labelSelector"), opr__get(term, "labelSelector"));
         if (!opr__has_text(term, "topologyKey")) {
