@@ -70,7 +70,8 @@ static opr_status check(struct opr_req *r, struct json_object *doc)
     struct opr_field_errors errors = {.arena = r->arena};
     opr_schema_validate(r->kind, doc, NULL, NULL, &errors);
     if (errors.count > 0) {
-        return opr_api_invalid(r, r->kind, opr_doc_str(doc, "/metadata/name", ""), &errors);
+        return opr_api_invalid(r, opr_api_stored_kind(r->kind),
+                               opr_doc_str(doc, "/metadata/name", ""), &errors);
     }
     return OPR_OK;
 }
@@ -129,6 +130,12 @@ static opr_status try_new(struct opr_req *r, struct json_object *doc)
     struct opr_obj *there =
         opr_store_get(r->api->store, opr_api_key(r->arena, r->kind, r->ns, r->name));
     opr_json_unref(there);
+    if (!there && opr_kind_is(r->kind, "", "services")) {
+        pthread_mutex_lock(&r->api->service_lock);
+        opr_status st = opr_service_assign(r, doc, NULL); /* it stays free */
+        pthread_mutex_unlock(&r->api->service_lock);
+        OPR_TRY(st);
+    }
     if (there) {
         return r->is_applied ? OPR_E_EXISTS : opr_api_store_failure(r, OPR_E_EXISTS, &err);
     }

@@ -105,6 +105,8 @@ static opr_status assign_ip(struct opr_req *r, struct json_object *service, cons
     }
     if (!opr_doc_at(service, "/spec/ipFamilies/0")) {
         OPR_TRY(opr_doc_put(service, "/spec/ipFamilies/-", json_object_new_string("IPv4")));
+    }
+    if (!opr_doc_at(service, "/spec/ipFamilyPolicy")) {
         opr_doc_put_str(service, "/spec/ipFamilyPolicy", "SingleStack");
     }
     if (*ip == '\0' && *before) {

@@ -135,7 +135,8 @@ static opr_status validate(struct opr_req *r, struct json_object *doc, struct js
 {
     struct opr_field_errors errors = {.arena = r->arena};
     opr_schema_validate(r->kind, doc, old, r->sub, &errors);
-    return errors.count == 0 ? OPR_OK : opr_api_invalid(r, r->kind, r->name, &errors);
+    return errors.count == 0 ? OPR_OK
+                             : opr_api_invalid(r, opr_api_stored_kind(r->kind), r->name, &errors);
 }
 
 /* Watchers are told the last state that was stored; who made it the last sees what it would be. */

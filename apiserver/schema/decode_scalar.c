@@ -139,11 +139,12 @@ opr_status opr__reader_text(struct opr__reader *r, const struct opr_schema_type 
         opr_status st = opr_buf_unbase64(&bytes, text);
         opr_buf_fini(&bytes);
         if (st != OPR_OK) {
+            size_t good = strspn(text.ptr ? text.ptr : "",
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                 "0123456789+/");
+            good -= good == text.len ? good % 4 : 0; /* the last group of four is not whole */
             return opr_error_set(r->scan.reterr, OPR_E_INVALID,
-                                 "illegal base64 data at input byte %zu",
-                                 strspn(text.ptr ? text.ptr : "",
-                                        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                        "0123456789+/"));
+                                 "illegal base64 data at input byte %zu", good);
         }
     }
     *ret_value = text_object(r);

@@ -17,8 +17,8 @@ static const struct {
     {"", "ServiceAccount", NULL, opr__bad_dns_subdomain},
     {"", "Namespace", opr__validate_namespace, opr__bad_dns_label},
     {"", "Node", opr__validate_node, opr__bad_dns_subdomain},
-    {"", "Event", opr__validate_event, opr__bad_dns_subdomain},
-    {"events.k8s.io", "Event", NULL, opr__bad_dns_subdomain},
+    {"", "Event", opr__validate_event, opr__bad_path_segment},
+    {"events.k8s.io", "Event", opr__validate_new_event, opr__bad_dns_subdomain},
     {"apps", "Deployment", opr__validate_deployment, opr__bad_dns_subdomain},
     {"apps", "ReplicaSet", opr__validate_replica_set, opr__bad_dns_subdomain},
     {"discovery.k8s.io", "EndpointSlice", opr__validate_endpoint_slice, opr__bad_dns_subdomain},
@@ -31,7 +31,7 @@ static const struct {
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", opr__validate_cluster_role_binding,
      opr__bad_path_segment},
     {"scheduling.k8s.io", "PriorityClass", opr__validate_priority_class, opr__bad_dns_subdomain},
-    {"policy", "PodDisruptionBudget", opr__validate_disruption_budget, opr__bad_dns_subdomain},
+    {"policy", "PodDisruptionBudget", opr__validate_disruption_budget, opr__bad_path_segment},
     {"apiextensions.k8s.io", "CustomResourceDefinition", opr__validate_crd, opr__bad_dns_subdomain},
 };
 

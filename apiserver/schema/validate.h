@@ -51,7 +51,8 @@ int64_t opr__number(struct json_object *o, const char *name);   /* 0 where absen
 bool opr__flag(struct json_object *o, const char *name);
 size_t opr__length(struct json_object *list); /* 0 where it is no array */
 struct json_object *opr__item(struct json_object *list, size_t i);
-bool opr__has_text(struct json_object *o, const char *name); /* present and not "" */
+const char *opr__item_text(struct json_object *list, size_t i); /* "" where it is none */
+bool opr__has_text(struct json_object *o, const char *name);    /* present and not "" */
 
 /* Names: the problem, or NULL. The text is static. */
 const char *opr__bad_dns_label(const char *s);     /* RFC 1123 label */
@@ -123,6 +124,8 @@ void opr__validate_node(struct opr_field_errors *e, struct json_object *doc,
                         struct json_object *old);
 void opr__validate_event(struct opr_field_errors *e, struct json_object *doc,
                          struct json_object *old);
+void opr__validate_new_event(struct opr_field_errors *e, struct json_object *doc,
+                             struct json_object *old); /* of events.k8s.io */
 void opr__validate_binding(struct opr_field_errors *e, struct json_object *doc,
                            struct json_object *old);
 void opr__validate_endpoint_slice(struct opr_field_errors *e, struct json_object *doc,
@@ -153,14 +156,35 @@ void opr__validate_pod_template(struct opr_field_errors *e, const struct opr__pa
                                 struct json_object *template);
 void opr__validate_pod_spec(struct opr_field_errors *e, const struct opr__path *p,
                             struct json_object *spec);
-/* Volumes of a spec, by name for the mounts. */
-void opr__validate_volumes(struct opr_field_errors *e, const struct opr__path *p,
-                           struct json_object *volumes);
+/* The volumes without an error: those may be mounted. Owned. */
+struct json_object *opr__validate_volumes(struct opr_field_errors *e, const struct opr__path *p,
+                                          struct json_object *volumes);
 void opr__validate_containers(struct opr_field_errors *e, const struct opr__path *spec_path,
-                              struct json_object *spec);
-/* Probes and lifecycle hooks of a container. */
+                              struct json_object *spec, struct json_object *volumes);
+/* Probes and lifecycle hooks of a container. grace_s: what the Pod has to end. */
 void opr__validate_probes(struct opr_field_errors *e, const struct opr__path *p,
-                          struct json_object *c);
+                          struct json_object *c, int64_t grace_s);
+void opr__validate_affinity(struct opr_field_errors *e, const struct opr__path *p,
+                            struct json_object *affinity);
+void opr__validate_spread(struct opr_field_errors *e, const struct opr__path *p,
+                          struct json_object *constraints);
+/* p is the path of the spec's securityContext. */
+void opr__validate_pod_security(struct opr_field_errors *e, const struct opr__path *p,
+                                struct json_object *spec);
+void opr__validate_security(struct opr_field_errors *e, const struct opr__path *p,
+                            struct json_object *s); /* of a container */
+/* p is the path of the spec's dnsConfig. */
+void opr__validate_dns(struct opr_field_errors *e, const struct opr__path *p,
+                       struct json_object *spec);
+void opr__validate_host_aliases(struct opr_field_errors *e, const struct opr__path *p,
+                                struct json_object *aliases);
+/* A fieldRef to one of the fields (sorted, ends with NULL) or to one label or annotation. */
+void opr__check_field_ref(struct opr_field_errors *e, const struct opr__path *p,
+                          struct json_object *ref, const char *const *fields);
+void opr__check_resource_ref(struct opr_field_errors *e, const struct opr__path *p,
+                             struct json_object *ref, bool needs_container);
+/* A path within a folder: not absolute, and never upwards. */
+void opr__check_descending(struct opr_field_errors *e, const struct opr__path *p, const char *path);
 void opr__validate_pod_update(struct opr_field_errors *e, struct json_object *doc,
                               struct json_object *old);
 void opr__validate_taints(struct opr_field_errors *e, const struct opr__path *p,

@@ -17,16 +17,28 @@ static bool is_match(struct json_object *selector, struct json_object *labels, b
     return matches;
 }
 
+/* Whether the selector says what it selects; one that says nothing is wrong, but clear. */
+static bool check_selector(struct opr_field_errors *e, const struct opr__path *p,
+                           struct json_object *selector)
+{
+    size_t before = e->count;
+    struct json_object *labels = opr__get(selector, "matchLabels");
+    bool is_empty = (!labels || json_object_object_length(labels) == 0) &&
+                    opr__length(opr__get(selector, "matchExpressions")) == 0;
+    opr__check_full_selector(e, OPR__IN(p, "selector"), selector);
+    return is_empty || e->count == before;
+}
+
 static void check_template(struct opr_field_errors *e, const struct opr__path *spec_path,
-                           struct json_object *spec)
+                           struct json_object *spec, bool is_clear)
 {
     static const char *const always[] = {"Always", NULL};
     const struct opr__path *p = OPR__IN(spec_path, "template");
     struct json_object *template = opr__get(spec, "template");
     struct json_object *selector = opr__get(spec, "selector");
     struct json_object *labels = opr_doc_at(template, "/metadata/labels");
-    bool is_valid = true;
-    if ((!selector || !is_match(selector, labels, &is_valid)) && is_valid) {
+    bool is_valid = is_clear;
+    if (is_clear && (!selector || !is_match(selector, labels, &is_valid)) && is_valid) {
         opr__invalid(e, OPR__IN(OPR__IN(p, "metadata"), "labels"), labels,
                      "`selector` does not match template `labels`");
     }
@@ -129,8 +141,8 @@ void opr__validate_deployment(struct opr_field_errors *e, struct json_object *do
     struct opr__path p = {.name = "spec"};
     struct json_object *spec = opr__get(doc, "spec");
     opr__check_nonnegative(e, &p, spec, "replicas");
-    opr__check_full_selector(e, OPR__IN(&p, "selector"), opr__get(spec, "selector"));
-    check_template(e, &p, spec);
+    bool is_clear = check_selector(e, &p, opr__get(spec, "selector"));
+    check_template(e, &p, spec, is_clear);
     check_strategy(e, &p, opr__get(spec, "strategy"));
     opr__check_nonnegative(e, &p, spec, "minReadySeconds");
     opr__check_nonnegative(e, &p, spec, "revisionHistoryLimit");
@@ -150,8 +162,8 @@ void opr__validate_replica_set(struct opr_field_errors *e, struct json_object *d
     struct json_object *spec = opr__get(doc, "spec");
     opr__check_nonnegative(e, &p, spec, "replicas");
     opr__check_nonnegative(e, &p, spec, "minReadySeconds");
-    opr__check_full_selector(e, OPR__IN(&p, "selector"), opr__get(spec, "selector"));
-    check_template(e, &p, spec);
+    bool is_clear = check_selector(e, &p, opr__get(spec, "selector"));
+    check_template(e, &p, spec, is_clear);
     check_selector_kept(e, doc, old);
 }
 

@@ -52,9 +52,13 @@ static void check_key_ref(struct opr_field_errors *e, const struct opr__path *p,
     }
 }
 
-static void check_field_ref(struct opr_field_errors *e, const struct opr__path *p,
-                            struct json_object *ref)
+static void check_value_from(struct opr_field_errors *e, const struct opr__path *p,
+                             struct json_object *env)
 {
+    struct json_object *from = opr__get(env, "valueFrom");
+    if (!from) {
+        return;
+    }
     static const char *const fields[] = {"metadata.name",
                                          "metadata.namespace",
                                          "metadata.uid",
@@ -65,40 +69,6 @@ static void check_field_ref(struct opr_field_errors *e, const struct opr__path *
                                          "status.podIP",
                                          "status.podIPs",
                                          NULL};
-    static const char *const others[] = {"metadata.labels",    "metadata.annotations",
-                                         "spec.restartPolicy", "spec.schedulerName",
-                                         "status.phase",       NULL};
-    const char *path = opr__text(ref, "fieldPath");
-    bool is_known = false;
-    for (size_t i = 0; fields[i]; i++) {
-        is_known = is_known || strcmp(fields[i], path) == 0;
-    }
-    for (size_t i = 0; others[i]; i++) {
-        is_known = is_known || strcmp(others[i], path) == 0;
-    }
-    if (!opr__has_text(ref, "apiVersion")) {
-        opr__required(e, OPR__IN(p, "apiVersion"), NULL);
-    } else if (!*path) {
-        opr__required(e, OPR__IN(p, "fieldPath"), NULL);
-    } else if (strncmp(path, "metadata.labels['", 17) == 0 ||
-               strncmp(path, "metadata.annotations['", 22) == 0) {
-        return;
-    } else if (is_known) {
-        opr__check_enum(e, p, ref, "fieldPath", fields);
-    } else {
-        opr__add(e, "FieldValueInvalid", OPR__IN(p, "fieldPath"),
-                 "Invalid value: \"%s\": error converting fieldPath: field label not supported: %s",
-                 path, path);
-    }
-}
-
-static void check_value_from(struct opr_field_errors *e, const struct opr__path *p,
-                             struct json_object *env)
-{
-    struct json_object *from = opr__get(env, "valueFrom");
-    if (!from) {
-        return;
-    }
     static const char *const sources[] = {"fieldRef", "resourceFieldRef", "configMapKeyRef",
                                           "secretKeyRef", "fileKeyRef"};
     size_t count = 0;
@@ -107,9 +77,9 @@ static void check_value_from(struct opr_field_errors *e, const struct opr__path 
         const struct opr__path *at = OPR__IN(p, sources[i]);
         count += ref != NULL;
         if (ref && i == 0) {
-            check_field_ref(e, at, ref);
-        } else if (ref && i == 1 && !opr__has_text(ref, "resource")) {
-            opr__required(e, OPR__IN(at, "resource"), NULL);
+            opr__check_field_ref(e, at, ref, fields);
+        } else if (ref && i == 1) {
+            opr__check_resource_ref(e, at, ref, false);
         } else if (ref && (i == 2 || i == 3)) {
             check_key_ref(e, at, ref);
         }
@@ -122,6 +92,16 @@ static void check_value_from(struct opr_field_errors *e, const struct opr__path 
         opr__invalid_text(e, p, "", "may not be specified when `value` is not empty");
     } else if (count > 1) {
         opr__invalid_text(e, p, "", "may not have more than one field specified at a time");
+    }
+}
+
+static void check_source_name(struct opr_field_errors *e, const struct opr__path *p,
+                              struct json_object *source)
+{
+    if (source && !opr__has_text(source, "name")) {
+        opr__required(e, p, NULL);
+    } else if (source) {
+        opr__check_name(e, p, opr__text(source, "name"), opr__bad_dns_subdomain);
     }
 }
 
@@ -143,12 +123,10 @@ static void check_env(struct opr_field_errors *e, const struct opr__path *p,
         struct json_object *config = opr__get(opr__item(from, i), "configMapRef");
         struct json_object *secret = opr__get(opr__item(from, i), "secretRef");
         const struct opr__path *at = OPR__AT(OPR__IN(p, "envFrom"), i);
-        if (config && !opr__has_text(config, "name")) {
-            opr__required(e, OPR__IN(OPR__IN(at, "configMapRef"), "name"), NULL);
-        }
-        if (secret && !opr__has_text(secret, "name")) {
-            opr__required(e, OPR__IN(OPR__IN(at, "secretRef"), "name"), NULL);
-        }
+        opr__check_name(e, OPR__IN(at, "prefix"), opr__text(opr__item(from, i), "prefix"),
+                        opr__bad_env_name);
+        check_source_name(e, OPR__IN(OPR__IN(at, "configMapRef"), "name"), config);
+        check_source_name(e, OPR__IN(OPR__IN(at, "secretRef"), "name"), secret);
         if (!config && !secret) {
             opr__invalid_text(e, OPR__IN(p, "envFrom"), "",
                               "must specify one of: `configMapRef` or `secretRef`");
@@ -159,8 +137,7 @@ static void check_env(struct opr_field_errors *e, const struct opr__path *p,
     }
 }
 
-static void check_descending(struct opr_field_errors *e, const struct opr__path *p,
-                             const char *path)
+void opr__check_descending(struct opr_field_errors *e, const struct opr__path *p, const char *path)
 {
     if (*path == '/') {
         opr__invalid_text(e, p, path, "must be a relative path");
@@ -177,6 +154,7 @@ static void check_descending(struct opr_field_errors *e, const struct opr__path 
 static void check_mounts(struct opr_field_errors *e, const struct opr__path *p,
                          struct json_object *mounts, struct json_object *volumes)
 {
+    static const char *const propagations[] = {"Bidirectional", "HostToContainer", "None", NULL};
     for (size_t i = 0; i < opr__length(mounts); i++) {
         struct json_object *mount = opr__item(mounts, i);
         const struct opr__path *at = OPR__AT(p, i);
@@ -196,8 +174,13 @@ static void check_mounts(struct opr_field_errors *e, const struct opr__path *p,
                 break;
             }
         }
-        check_descending(e, OPR__IN(p, "subPath"), opr__text(mount, "subPath"));
-        check_descending(e, OPR__IN(p, "subPathExpr"), opr__text(mount, "subPathExpr"));
+        opr__check_descending(e, OPR__IN(p, "subPath"), opr__text(mount, "subPath"));
+        if (opr__has_text(mount, "subPathExpr") && opr__has_text(mount, "subPath")) {
+            opr__invalid_text(e, OPR__IN(at, "subPathExpr"), opr__text(mount, "subPathExpr"),
+                              "subPathExpr and subPath are mutually exclusive");
+        }
+        opr__check_descending(e, OPR__IN(p, "subPathExpr"), opr__text(mount, "subPathExpr"));
+        opr__check_enum(e, p, mount, "mountPropagation", propagations);
     }
 }
 
@@ -258,23 +241,12 @@ static void check_resources(struct opr_field_errors *e, const struct opr__path *
     }
 }
 
-static void check_security(struct opr_field_errors *e, const struct opr__path *p,
-                           struct json_object *s)
-{
-    opr__check_nonnegative(e, p, s, "runAsUser");
-    opr__check_nonnegative(e, p, s, "runAsGroup");
-    struct json_object *escalation = opr__get(s, "allowPrivilegeEscalation");
-    if (escalation && !json_object_get_boolean(escalation) && opr__flag(s, "privileged")) {
-        opr__invalid(e, p, s,
-                     "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
-    }
-}
-
 static void check_common(struct opr_field_errors *e, const struct opr__path *p,
                          struct json_object *c, struct json_object *volumes)
 {
     static const char *const policies[] = {"Always", "IfNotPresent", "Never", NULL};
     static const char *const messages[] = {"File", "FallbackToLogsOnError", NULL};
+    static const char *const restarts[] = {"Always", "Never", "OnFailure", NULL};
     if (opr__has_text(c, "name")) {
         opr__check_name(e, OPR__IN(p, "name"), opr__text(c, "name"), opr__bad_dns_label);
     } else {
@@ -289,7 +261,8 @@ static void check_common(struct opr_field_errors *e, const struct opr__path *p,
     check_mounts(e, OPR__IN(p, "volumeMounts"), opr__get(c, "volumeMounts"), volumes);
     opr__check_enum(e, p, c, "imagePullPolicy", policies);
     check_resources(e, OPR__IN(p, "resources"), opr__get(c, "resources"));
-    check_security(e, OPR__IN(p, "securityContext"), opr__get(c, "securityContext"));
+    opr__check_enum(e, p, c, "restartPolicy", restarts);
+    opr__validate_security(e, OPR__IN(p, "securityContext"), opr__get(c, "securityContext"));
 }
 
 static bool is_port_taken(struct json_object *containers, size_t ci, size_t pi,
@@ -310,13 +283,18 @@ static bool is_port_taken(struct json_object *containers, size_t ci, size_t pi,
 }
 
 static void check_host_ports(struct opr_field_errors *e, const struct opr__path *p,
-                             struct json_object *containers)
+                             struct json_object *containers, bool is_host_network)
 {
     for (size_t i = 0; i < opr__length(containers); i++) {
         struct json_object *ports = opr__get(opr__item(containers, i), "ports");
         const struct opr__path *at = OPR__IN(OPR__AT(p, i), "ports");
         for (size_t j = 0; j < opr__length(ports); j++) {
             struct json_object *port = opr__item(ports, j);
+            if (is_host_network &&
+                opr__number(port, "hostPort") != opr__number(port, "containerPort")) {
+                opr__invalid(e, OPR__IN(OPR__AT(at, j), "hostPort"), opr__get(port, "hostPort"),
+                             "must match `containerPort` when `hostNetwork` is true");
+            }
             if (opr__number(port, "hostPort") && is_port_taken(containers, i, j, port)) {
                 opr__duplicate_text(e, OPR__IN(OPR__AT(at, j), "hostPort"),
                                     opr_arena_printf(e->arena, "%s/%s/%lld",
@@ -328,8 +306,15 @@ static void check_host_ports(struct opr_field_errors *e, const struct opr__path 
     }
 }
 
+/* A negative one is 1. */
+static int64_t grace_of(struct json_object *spec)
+{
+    int64_t grace = opr__number(spec, "terminationGracePeriodSeconds");
+    return grace < 0 ? 1 : grace;
+}
+
 static void check_init(struct opr_field_errors *e, const struct opr__path *p,
-                       struct json_object *spec)
+                       struct json_object *spec, struct json_object *volumes)
 {
     static const char *const unset[] = {"lifecycle", "livenessProbe", "readinessProbe",
                                         "startupProbe"};
@@ -338,13 +323,13 @@ static void check_init(struct opr_field_errors *e, const struct opr__path *p,
         struct json_object *c = opr__item(list, i);
         const struct opr__path *at = OPR__AT(p, i);
         const char *name = opr__text(c, "name");
-        check_common(e, at, c, opr__get(spec, "volumes"));
+        check_common(e, at, c, volumes);
         if (*name &&
             (has_name(list, name, i) || has_name(opr__get(spec, "containers"), name, SIZE_MAX))) {
             opr__duplicate_text(e, OPR__IN(at, "name"), name);
         }
         if (strcmp(opr__text(c, "restartPolicy"), "Always") == 0) {
-            opr__validate_probes(e, at, c);
+            opr__validate_probes(e, at, c, grace_of(spec));
             continue;
         }
         for (size_t j = 0; j < sizeof(unset) / sizeof(unset[0]); j++) {
@@ -357,7 +342,7 @@ static void check_init(struct opr_field_errors *e, const struct opr__path *p,
 }
 
 void opr__validate_containers(struct opr_field_errors *e, const struct opr__path *spec_path,
-                              struct json_object *spec)
+                              struct json_object *spec, struct json_object *volumes)
 {
     struct json_object *list = opr__get(spec, "containers");
     const struct opr__path *p = OPR__IN(spec_path, "containers");
@@ -367,12 +352,12 @@ void opr__validate_containers(struct opr_field_errors *e, const struct opr__path
     for (size_t i = 0; i < opr__length(list); i++) {
         struct json_object *c = opr__item(list, i);
         const struct opr__path *at = OPR__AT(p, i);
-        check_common(e, at, c, opr__get(spec, "volumes"));
+        check_common(e, at, c, volumes);
         if (has_name(list, opr__text(c, "name"), i)) {
             opr__duplicate_text(e, OPR__IN(at, "name"), opr__text(c, "name"));
         }
-        opr__validate_probes(e, at, c);
+        opr__validate_probes(e, at, c, grace_of(spec));
     }
-    check_host_ports(e, p, list);
-    check_init(e, OPR__IN(spec_path, "initContainers"), spec);
+    check_host_ports(e, p, list, opr__flag(spec, "hostNetwork"));
+    check_init(e, OPR__IN(spec_path, "initContainers"), spec, volumes);
 }

@@ -57,7 +57,7 @@ void opr__validate_config_map(struct opr_field_errors *e, struct json_object *do
     size_t total = check_keys(e, OPR__IN(NULL, "data"), data, binary, false);
     total += check_keys(e, OPR__IN(NULL, "binaryData"), binary, NULL, true);
     if (total > DATA_MAX_BYTES) {
-        opr__too_long(e, OPR__IN(NULL, ""), DATA_MAX_BYTES);
+        opr__too_long(e, OPR__IN(NULL, "[]"), DATA_MAX_BYTES); /* the whole object */
     }
 }
 
@@ -111,7 +111,9 @@ static void check_secret_type(struct opr_field_errors *e, struct json_object *do
             require_key(e, data, "password");
         }
     } else if (strcmp(type, "kubernetes.io/ssh-auth") == 0) {
-        require_key(e, data, "ssh-privatekey");
+        if (!opr__has_text(data, "ssh-privatekey")) {
+            opr__required(e, OPR__KEY(OPR__IN(NULL, "data"), "ssh-privatekey"), NULL);
+        }
     } else if (strcmp(type, "kubernetes.io/tls") == 0) {
         require_key(e, data, "tls.crt");
         require_key(e, data, "tls.key");
@@ -229,20 +231,6 @@ void opr__validate_node(struct opr_field_errors *e, struct json_object *doc,
     }
     if (old) {
         check_node_kept(e, &p, spec, opr__get(old, "spec"));
-    }
-}
-
-void opr__validate_event(struct opr_field_errors *e, struct json_object *doc,
-                         struct json_object *old)
-{
-    (void)old; /* the same on create and update */
-    const char *ns = opr_doc_str(doc, "/metadata/namespace", "");
-    const char *about = opr_doc_str(doc, "/involvedObject/namespace", "");
-    const struct opr__path *p = OPR__IN(OPR__IN(NULL, "involvedObject"), "namespace");
-    if (*about && strcmp(ns, about) != 0) {
-        opr__invalid_text(e, p, about, "does not match event.namespace");
-    } else if (!*about && strcmp(ns, "default") != 0 && strcmp(ns, "kube-system") != 0) {
-        opr__invalid_text(e, p, about, "does not match event.namespace");
     }
 }
 

@@ -56,6 +56,15 @@ static void check_addresses(struct opr_field_errors *e, const struct opr__path *
     }
 }
 
+static void check_app_protocol(struct opr_field_errors *e, const struct opr__path *p,
+                               struct json_object *port)
+{
+    if (opr__get(port, "appProtocol")) {
+        opr__check_name(e, OPR__IN(p, "appProtocol"), opr__text(port, "appProtocol"),
+                        opr__bad_qualified_name);
+    }
+}
+
 static void check_endpoint_ports(struct opr_field_errors *e, const struct opr__path *p,
                                  struct json_object *ports)
 {
@@ -69,6 +78,7 @@ static void check_endpoint_ports(struct opr_field_errors *e, const struct opr__p
         }
         opr__check_port(e, OPR__IN(at, "port"), opr__number(port, "port"));
         opr__check_enum(e, at, port, "protocol", PROTOCOLS);
+        check_app_protocol(e, at, port);
     }
 }
 
@@ -89,6 +99,22 @@ void opr__validate_endpoints(struct opr_field_errors *e, struct json_object *doc
         check_addresses(e, OPR__IN(at, "addresses"), ready);
         check_addresses(e, OPR__IN(at, "notReadyAddresses"), waiting);
         check_endpoint_ports(e, OPR__IN(at, "ports"), opr__get(subset, "ports"));
+    }
+}
+
+static void check_hints(struct opr_field_errors *e, const struct opr__path *p,
+                        struct json_object *zones)
+{
+    for (size_t i = 0; i < opr__length(zones); i++) {
+        const char *zone = opr__text(opr__item(zones, i), "name");
+        const struct opr__path *at = OPR__IN(OPR__AT(p, i), "name");
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(opr__text(opr__item(zones, j), "name"), zone) == 0) {
+                opr__duplicate_text(e, at, zone);
+                break;
+            }
+        }
+        opr__check_name(e, at, zone, opr__bad_label_value);
     }
 }
 
@@ -125,6 +151,8 @@ static void check_slice_endpoint(struct opr_field_errors *e, const struct opr__p
         opr__check_name(e, OPR__IN(p, "hostname"), opr__text(endpoint, "hostname"),
                         opr__bad_dns_label);
     }
+    check_hints(e, OPR__IN(OPR__IN(p, "hints"), "forZones"),
+                opr_doc_at(endpoint, "/hints/forZones"));
 }
 
 static void check_slice_ports(struct opr_field_errors *e, struct json_object *ports)
@@ -144,6 +172,7 @@ static void check_slice_ports(struct opr_field_errors *e, struct json_object *po
             }
         }
         opr__check_enum(e, at, port, "protocol", PROTOCOLS);
+        check_app_protocol(e, at, port);
     }
 }
 

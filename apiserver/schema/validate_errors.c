@@ -164,6 +164,12 @@ struct json_object *opr__item(struct json_object *list, size_t i)
     return json_object_array_get_idx(list, i);
 }
 
+const char *opr__item_text(struct json_object *list, size_t i)
+{
+    struct json_object *item = opr__item(list, i);
+    return json_object_is_type(item, json_type_string) ? json_object_get_string(item) : "";
+}
+
 bool opr__has_text(struct json_object *o, const char *name)
 {
     return *opr__text(o, name) != 0;

@@ -60,7 +60,7 @@ const char *opr__bad_dns_label(const char *s)
 {
     size_t len = strlen(s);
     if (len > 63) {
-        return NO_LONGER_63;
+        return "must be no more than 63 characters";
     }
     if (is_label(opr_str_n(s, len))) {
         return NULL;
@@ -71,14 +71,16 @@ const char *opr__bad_dns_label(const char *s)
 const char *opr__bad_dns_subdomain(const char *s)
 {
     size_t len = strlen(s);
-    return len > 253 ? NO_LONGER_253 : is_subdomain(opr_str_n(s, len)) ? NULL : SUBDOMAIN_RULE;
+    return len > 253                         ? "must be no more than 253 characters"
+           : is_subdomain(opr_str_n(s, len)) ? NULL
+                                             : SUBDOMAIN_RULE;
 }
 
 const char *opr__bad_dns1035(const char *s)
 {
     size_t len = strlen(s);
     bool is_good = is_label(opr_str_n(s, len)) && !isdigit((unsigned char)s[0]);
-    return len > 63 ? NO_LONGER_63 : is_good ? NULL : LABEL_1035_RULE;
+    return len > 63 ? "must be no more than 63 characters" : is_good ? NULL : LABEL_1035_RULE;
 }
 
 static bool is_name_part(struct opr_str s)

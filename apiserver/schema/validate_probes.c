@@ -1,5 +1,7 @@
 #include "apiserver/schema/validate.h"
 
+#include <ctype.h>
+
 static void check_port_or_name(struct opr_field_errors *e, const struct opr__path *p,
                                struct json_object *port)
 {
@@ -10,9 +12,42 @@ static void check_port_or_name(struct opr_field_errors *e, const struct opr__pat
     }
 }
 
+static void check_headers(struct opr_field_errors *e, const struct opr__path *p,
+                          struct json_object *headers)
+{
+    for (size_t i = 0; i < opr__length(headers); i++) {
+        const char *name = opr__text(opr__item(headers, i), "name");
+        const char *c = name;
+        while (isalnum((unsigned char)*c) || *c == '-') {
+            c++;
+        }
+        if (!*name || *c) {
+            opr__invalid_text(e, p, name,
+                              "a valid HTTP header must consist of alphanumeric characters or '-' "
+                              "(e.g. 'X-Header-Name', regex used for validation is "
+                              "'[-A-Za-z0-9]+')");
+        }
+    }
+}
+
+static void check_sleep(struct opr_field_errors *e, const struct opr__path *p,
+                        struct json_object *sleep, int64_t grace_s)
+{
+    int64_t seconds = opr__number(sleep, "seconds");
+    if (seconds < 0 || seconds > grace_s) {
+        struct json_object *value = json_object_new_int64(seconds);
+        opr__invalid(e, p, value,
+                     opr_arena_printf(e->arena,
+                                      "must be non-negative and less than "
+                                      "terminationGracePeriodSeconds (%lld)",
+                                      (long long)grace_s));
+        json_object_put(value);
+    }
+}
+
 /* The actions of a probe or of a lifecycle hook: exactly one. */
 static void check_handler(struct opr_field_errors *e, const struct opr__path *p,
-                          struct json_object *h)
+                          struct json_object *h, int64_t grace_s)
 {
     static const char *const actions[] = {"exec", "httpGet", "tcpSocket", "grpc", "sleep"};
     static const char *const schemes[] = {"HTTP", "HTTPS", NULL};
@@ -30,8 +65,11 @@ static void check_handler(struct opr_field_errors *e, const struct opr__path *p,
         } else if (i == 1 || i == 2) {
             check_port_or_name(e, OPR__IN(at, "port"), opr__get(action, "port"));
             opr__check_enum(e, at, action, "scheme", schemes);
+            check_headers(e, OPR__IN(at, "httpHeaders"), opr__get(action, "httpHeaders"));
         } else if (i == 3) {
             opr__check_port(e, OPR__IN(at, "port"), opr__number(action, "port"));
+        } else if (i == 4) {
+            check_sleep(e, at, action, grace_s);
         }
     }
     if (count == 0) {
@@ -49,7 +87,7 @@ static void check_probe(struct opr_field_errors *e, const struct opr__path *cont
     if (!probe) {
         return;
     }
-    check_handler(e, p, probe);
+    check_handler(e, p, probe, 0);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         opr__check_nonnegative(e, p, probe, numbers[i]);
     }
@@ -69,14 +107,14 @@ static void check_probe(struct opr_field_errors *e, const struct opr__path *cont
 }
 
 void opr__validate_probes(struct opr_field_errors *e, const struct opr__path *p,
-                          struct json_object *c)
+                          struct json_object *c, int64_t grace_s)
 {
     static const char *const hooks[] = {"postStart", "preStop"};
     struct json_object *lifecycle = opr__get(c, "lifecycle");
     for (size_t i = 0; i < 2; i++) {
         struct json_object *hook = opr__get(lifecycle, hooks[i]);
         if (hook) {
-            check_handler(e, OPR__IN(OPR__IN(p, "lifecycle"), hooks[i]), hook);
+            check_handler(e, OPR__IN(OPR__IN(p, "lifecycle"), hooks[i]), hook, grace_s);
         }
     }
     check_probe(e, p, c, "livenessProbe", true);

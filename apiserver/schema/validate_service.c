@@ -1,7 +1,5 @@
 #include "apiserver/schema/validate.h"
 
-#include <stdio.h>
-
 static const char *const PROTOCOLS[] = {"SCTP", "TCP", "UDP", NULL};
 #define BAD_IP "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
@@ -118,8 +116,8 @@ static void check_external_name(struct opr_field_errors *e, const struct opr__pa
     }
     const char *name = opr__text(spec, "externalName");
     size_t len = strlen(name);
-    char host[256];
-    snprintf(host, sizeof(host), "%.*s", (int)(len && name[len - 1] == '.' ? len - 1 : len), name);
+    const char *host =
+        opr_arena_dup(e->arena, opr_str_n(name, len && name[len - 1] == '.' ? len - 1 : len));
     if (*host) {
         opr__check_name(e, OPR__IN(p, "externalName"), host, opr__bad_dns_subdomain);
     } else {
@@ -160,6 +158,8 @@ static void check_cluster_ips(struct opr_field_errors *e, const struct opr__path
         const char *family = nth_text(list, i);
         if (strcmp(family, "IPv4") != 0 && strcmp(family, "IPv6") != 0) {
             opr__unsupported(e, OPR__AT(OPR__IN(p, "ipFamilies"), i), family, families);
+        } else if (i > 0 && strcmp(nth_text(list, 0), family) == 0) {
+            opr__duplicate_text(e, OPR__AT(OPR__IN(p, "ipFamilies"), i), family);
         }
     }
     opr__check_enum(e, p, spec, "ipFamilyPolicy", policies);
@@ -185,6 +185,8 @@ static void check_traffic(struct opr_field_errors *e, const struct opr__path *p,
                           struct json_object *spec)
 {
     static const char *const policies[] = {"Cluster", "Local", NULL};
+    static const char *const distributions[] = {"PreferClose", "PreferSameZone", "PreferSameNode",
+                                                NULL};
     bool is_outside = is_type(spec, "LoadBalancer") || is_type(spec, "NodePort") ||
                       (is_type(spec, "ClusterIP") && opr__length(opr__get(spec, "externalIPs")));
     if (opr__has_text(spec, "externalTrafficPolicy") && !is_outside) {
@@ -195,9 +197,45 @@ static void check_traffic(struct opr_field_errors *e, const struct opr__path *p,
         opr__check_enum(e, p, spec, "externalTrafficPolicy", policies);
     }
     opr__check_enum(e, p, spec, "internalTrafficPolicy", policies);
-    if (opr__get(spec, "allocateLoadBalancerNodePorts") && !is_type(spec, "LoadBalancer")) {
-        opr__forbidden(e, OPR__IN(p, "allocateLoadBalancerNodePorts"),
-                       "may only be used when `type` is 'LoadBalancer'");
+    opr__check_enum(e, p, spec, "trafficDistribution", distributions);
+    int64_t port = opr__number(spec, "healthCheckNodePort");
+    bool is_checked = is_type(spec, "LoadBalancer") &&
+                      strcmp(opr__text(spec, "externalTrafficPolicy"), "Local") == 0;
+    if (port != 0 && !is_checked) {
+        opr__invalid(e, OPR__IN(p, "healthCheckNodePort"), opr__get(spec, "healthCheckNodePort"),
+                     "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is "
+                     "'Local'");
+    } else if (port != 0) {
+        opr__check_port(e, OPR__IN(p, "healthCheckNodePort"), port);
+    }
+}
+
+/* What only a load balancer has. */
+static void check_balancer(struct opr_field_errors *e, const struct opr__path *p,
+                           struct json_object *spec)
+{
+    static const char alone[] = "may only be used when `type` is 'LoadBalancer'";
+    bool is_balancer = is_type(spec, "LoadBalancer");
+    struct json_object *ranges = opr__get(spec, "loadBalancerSourceRanges");
+    const struct opr__path *at = OPR__IN(p, "LoadBalancerSourceRanges"); /* as Kubernetes has it */
+    if (opr__length(ranges) && !is_balancer) {
+        opr__forbidden(e, at, alone);
+    }
+    for (size_t i = 0; is_balancer && i < opr__length(ranges); i++) {
+        struct opr_str range = opr_str_trim(opr_str_of(nth_text(ranges, i)));
+        if (!opr__is_cidr(opr_arena_dup(e->arena, range))) {
+            opr__invalid_text(e, OPR__AT(at, i), nth_text(ranges, i),
+                              "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+        }
+    }
+    if (opr__get(spec, "allocateLoadBalancerNodePorts") && !is_balancer) {
+        opr__forbidden(e, OPR__IN(p, "allocateLoadBalancerNodePorts"), alone);
+    }
+    if (opr__get(spec, "loadBalancerClass") && !is_balancer) {
+        opr__forbidden(e, OPR__IN(p, "loadBalancerClass"), alone);
+    } else if (opr__get(spec, "loadBalancerClass")) {
+        opr__check_name(e, OPR__IN(p, "loadBalancerClass"), opr__text(spec, "loadBalancerClass"),
+                        opr__bad_qualified_name);
     }
 }
 
@@ -287,4 +325,5 @@ void opr__validate_service(struct opr_field_errors *e, struct json_object *doc,
     }
     check_ports_unique(e, OPR__IN(&p, "ports"), ports);
     check_traffic(e, &p, spec);
+    check_balancer(e, &p, spec);
 }

@@ -59,6 +59,8 @@ static void check_named(struct opr_field_errors *e, const struct opr__path *p,
 static void check_downward(struct opr_field_errors *e, const struct opr__path *p,
                            struct json_object *source)
 {
+    static const char *const fields[] = {"metadata.annotations", "metadata.labels", "metadata.name",
+                                         "metadata.namespace",   "metadata.uid",    NULL};
     struct json_object *items = opr__get(source, "items");
     for (size_t i = 0; i < opr__length(items); i++) {
         struct json_object *item = opr__item(items, i);
@@ -70,40 +72,89 @@ static void check_downward(struct opr_field_errors *e, const struct opr__path *p
         } else if (field && resource) {
             opr__invalid_text(e, p, "resource",
                               "fieldRef and resourceFieldRef can not be specified simultaneously");
+        } else if (field) {
+            opr__check_field_ref(e, OPR__IN(p, "fieldRef"), field, fields);
+        } else {
+            opr__check_resource_ref(e, OPR__IN(p, "resourceFieldRef"), resource, true);
         }
         check_mode(e, p, item, "mode");
+    }
+}
+
+#define TOKEN_SECONDS_MIN 600
+
+static void check_token(struct opr_field_errors *e, const struct opr__path *p,
+                        const struct opr__path *source, struct json_object *token)
+{
+    struct json_object *seconds = opr__get(token, "expirationSeconds");
+    const struct opr__path *at =
+        OPR__IN(OPR__IN(source, "serviceAccountToken"), "expirationSeconds");
+    if (seconds && json_object_get_int64(seconds) < TOKEN_SECONDS_MIN) {
+        opr__invalid(e, at, seconds, "may not specify a duration less than 10 minutes");
+    } else if (json_object_get_int64(seconds) > 1ll << 32) {
+        opr__invalid(e, at, seconds, "may not specify a duration larger than 2^32 seconds");
+    }
+    check_relative(e, OPR__IN(p, "path"), opr__text(token, "path"));
+}
+
+/* Each path is of one source only; name is what an error of it shows. */
+static void take_path(struct opr_field_errors *e, const struct opr__path *p,
+                      struct json_object *taken, const char *path, const char *name)
+{
+    if (*path && json_object_object_get_ex(taken, path, NULL)) {
+        opr__invalid_text(e, p, name, "conflicting duplicate paths");
+    }
+    json_object_object_add(taken, path, NULL);
+}
+
+static void take_paths(struct opr_field_errors *e, const struct opr__path *p,
+                       struct json_object *taken, struct json_object *source, bool is_named)
+{
+    struct json_object *items = opr__get(source, "items");
+    for (size_t i = 0; i < opr__length(items); i++) {
+        const char *path = opr__text(opr__item(items, i), "path");
+        take_path(e, p, taken, path, is_named ? opr__text(source, "name") : path);
+    }
+}
+
+static void check_projection(struct opr_field_errors *e, const struct opr__path *p, size_t i,
+                             struct json_object *source, struct json_object *taken)
+{
+    static const char *const kinds[] = {
+        "secret",        "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle",
+        "podCertificate"};
+    const struct opr__path *at = OPR__AT(OPR__IN(p, "sources"), i);
+    size_t count = 0;
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        struct json_object *one = opr__get(source, kinds[k]);
+        const struct opr__path *in = OPR__IN(at, kinds[k]);
+        if (!one) {
+            continue;
+        }
+        if (count++) {
+            opr__forbidden(e, in, "may not specify more than 1 volume type per source");
+        } else if (k < 2) {
+            check_named(e, in, one, "name");
+            take_paths(e, p, taken, one, true);
+        } else if (k == 2) {
+            check_downward(e, in, one);
+            take_paths(e, p, taken, one, false);
+        } else if (k == 3) {
+            check_token(e, p, at, one);
+        }
     }
 }
 
 static void check_projected(struct opr_field_errors *e, const struct opr__path *p,
                             struct json_object *projected)
 {
-    static const char *const kinds[] = {
-        "secret",        "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle",
-        "podCertificate"};
     struct json_object *sources = opr__get(projected, "sources");
+    struct json_object *taken = json_object_new_object();
     check_mode(e, p, projected, "defaultMode");
     for (size_t i = 0; i < opr__length(sources); i++) {
-        struct json_object *source = opr__item(sources, i);
-        const struct opr__path *at = OPR__AT(OPR__IN(p, "sources"), i);
-        size_t count = 0;
-        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-            struct json_object *one = opr__get(source, kinds[k]);
-            const struct opr__path *in = OPR__IN(at, kinds[k]);
-            if (!one) {
-                continue;
-            }
-            if (count++) {
-                opr__forbidden(e, in, "may not specify more than 1 volume type per source");
-            } else if (k < 2) {
-                check_named(e, in, one, "name");
-            } else if (k == 2) {
-                check_downward(e, in, one);
-            } else if (k == 3 && !opr__has_text(one, "path")) {
-                opr__required(e, OPR__IN(in, "path"), NULL);
-            }
-        }
+        check_projection(e, p, i, opr__item(sources, i), taken);
     }
+    json_object_put(taken);
 }
 
 static void check_host_path(struct opr_field_errors *e, const struct opr__path *p,
@@ -191,11 +242,13 @@ static void check_volume(struct opr_field_errors *e, const struct opr__path *p,
     }
 }
 
-void opr__validate_volumes(struct opr_field_errors *e, const struct opr__path *p,
-                           struct json_object *volumes)
+struct json_object *opr__validate_volumes(struct opr_field_errors *e, const struct opr__path *p,
+                                          struct json_object *volumes)
 {
+    struct json_object *good = json_object_new_array();
     for (size_t i = 0; i < opr__length(volumes); i++) {
         struct json_object *volume = opr__item(volumes, i);
+        size_t before = e->count;
         const struct opr__path *at = OPR__AT(p, i);
         const char *name = opr__text(volume, "name");
         check_volume(e, at, volume);
@@ -210,5 +263,9 @@ void opr__validate_volumes(struct opr_field_errors *e, const struct opr__path *p
                 break;
             }
         }
+        if (e->count == before) {
+            json_object_array_add(good, json_object_get(volume));
+        }
     }
+    return good;
 }

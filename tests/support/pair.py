@@ -8,6 +8,7 @@ import re
 import ssl
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from cluster import OPERON, wait_for
@@ -36,6 +37,7 @@ class Side:
 
     def __init__(self, folder, kubeconfig, port):
         self.kubeconfig, self.port = kubeconfig, port
+        self.kept = threading.local()  # the admin's connection of each thread
         raw = json.loads(subprocess.run([os.path.join(REAL_BIN, "kubectl"), "--kubeconfig", kubeconfig, "config",
                                          "view", "--raw", "--flatten", "-o", "json"], capture_output=True,
                                         text=True, check=True).stdout)
@@ -59,14 +61,24 @@ class Side:
             sent["Content-Type"] = kind
             body = body if isinstance(body, (str, bytes)) else json.dumps(body)
         sent.update(headers or {})
-        link = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30,
-                                           context=self.anonymous if is_anonymous else self.admin)
+        if is_anonymous:
+            return self.ask(http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.anonymous),
+                            method, path, body, sent)
+        kept = getattr(self.kept, "link", None)
+        self.kept.link = kept or http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.admin)
         try:
-            link.request(method, path, body, sent)
-            answer = link.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            link.close()
+            return self.ask(self.kept.link, method, path, body, sent)
+        except (http.client.HTTPException, ConnectionError):
+            self.kept.link = None
+            if not kept:
+                raise
+            return self.call(method, path, body, kind, headers)  # it had been closed meanwhile
+
+    @staticmethod
+    def ask(link, method, path, body, sent):
+        link.request(method, path, body, sent)
+        answer = link.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 
 
 class Pair:
