@@ -9,8 +9,9 @@
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 
+struct walk;
 /* Called for each rule that holds for a user; true ends the walk. */
-typedef bool (*rule_fn)(const struct opr_obj *rule, void *arg);
+typedef bool (*rule_fn)(const struct walk *w, const struct opr_obj *rule, void *arg);
 
 struct walk {
     struct opr_apiserver *api;
@@ -18,6 +19,10 @@ struct walk {
     const struct opr_user *user;
     rule_fn fn;
     void *arg;
+    /* where the walk is: borrowed, while fn is called */
+    const struct opr_obj *binding, *subject;
+    const char **missing; /* the roles that bindings name in vain, in words, each once */
+    size_t n_missing;
 };
 
 static bool has_group(const struct opr_user *user, const char *group)
@@ -47,22 +52,54 @@ static bool is_subject(const struct opr_user *user, const struct opr_obj *subjec
     return strcmp(kind, "ServiceAccount") == 0 && strcmp(user->name, account) == 0;
 }
 
-static bool walk_role(const struct walk *w, const char *plural, const char *ns, const char *name)
+/* A binding to a role that is not there gives nothing, and is told of. */
+static void miss(struct walk *w, const char *singular, const char *name)
 {
-    const struct opr_kind *kind =
-        opr_kind_find(OPR_STR(RBAC_GROUP), OPR_STR("v1"), opr_str_of(plural));
-    struct opr_obj *role = opr_store_get(w->api->store, opr_api_key(w->arena, kind, ns, name));
+    const char *text =
+        opr_arena_printf(w->arena, "%s." RBAC_GROUP " \"%s\" not found", singular, name);
+    for (size_t i = 0; i < w->n_missing; i++) {
+        if (strcmp(w->missing[i], text) == 0) {
+            return;
+        }
+    }
+    const char **all = opr_arena_alloc(w->arena, (w->n_missing + 1) * sizeof *all);
+    for (size_t i = 0; i < w->n_missing; i++) {
+        all[i] = w->missing[i];
+    }
+    all[w->n_missing++] = text;
+    w->missing = all;
+}
+
+/* What is missing as one text; "": nothing. */
+static const char *missing_text(const struct walk *w)
+{
+    const char *text = w->n_missing > 0 ? w->missing[0] : "";
+    for (size_t i = 1; i < w->n_missing; i++) {
+        text = opr_arena_printf(w->arena, "%s, %s", text, w->missing[i]);
+    }
+    return w->n_missing > 1 ? opr_arena_printf(w->arena, "[%s]", text) : text;
+}
+
+static bool walk_role(struct walk *w, bool is_cluster, const char *ns, const char *name)
+{
+    const struct opr_kind *kind = opr_kind_find(OPR_STR(RBAC_GROUP), OPR_STR("v1"),
+                                                opr_str_of(is_cluster ? "clusterroles" : "roles"));
+    struct opr_obj *role =
+        opr_store_get(w->api->store, opr_api_key(w->arena, kind, is_cluster ? "" : ns, name));
     const struct opr_obj *rules = opr_json_at(role, "/rules");
     bool is_over = false;
+    if (!role) {
+        miss(w, is_cluster ? "clusterrole" : "role", name);
+    }
     for (const struct opr_obj *rule = opr_json_first(rules); rule && !is_over;
          rule = opr_json_next(rule)) {
-        is_over = w->fn(rule, w->arg);
+        is_over = w->fn(w, rule, w->arg);
     }
     opr_json_unref(role);
     return is_over;
 }
 
-static bool walk_bindings(const struct walk *w, const char *plural, const char *ns)
+static bool walk_bindings(struct walk *w, const char *plural, const char *ns)
 {
     const struct opr_kind *kind =
         opr_kind_find(OPR_STR(RBAC_GROUP), OPR_STR("v1"), opr_str_of(plural));
@@ -77,10 +114,11 @@ static bool walk_bindings(const struct walk *w, const char *plural, const char *
             if (!is_subject(w->user, s, opr_meta_ns(bindings[i]))) {
                 continue;
             }
-            bool is_cluster =
-                strcmp(opr_json_str(bindings[i], "/roleRef/kind", ""), "ClusterRole") == 0;
-            if (walk_role(w, is_cluster ? "clusterroles" : "roles", is_cluster ? "" : ns,
-                          opr_json_str(bindings[i], "/roleRef/name", ""))) {
+            w->binding = bindings[i];
+            w->subject = s;
+            if (walk_role(
+                    w, strcmp(opr_json_str(bindings[i], "/roleRef/kind", ""), "ClusterRole") == 0,
+                    ns, opr_json_str(bindings[i], "/roleRef/name", ""))) {
                 return true;
             }
             break;
@@ -89,7 +127,7 @@ static bool walk_bindings(const struct walk *w, const char *plural, const char *
     return false;
 }
 
-static void walk(const struct walk *w, const char *ns)
+static void walk(struct walk *w, const char *ns)
 {
     if (!walk_bindings(w, "clusterrolebindings", NULL) && ns && *ns) {
         (void)walk_bindings(w, "rolebindings", ns);
@@ -101,6 +139,17 @@ static bool list_has(const struct opr_obj *list, const char *value)
     for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
         const char *text = opr_json_str(v, "", "");
         if (strcmp(text, "*") == 0 || strcmp(text, value) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A name is only itself: "*" is no word for all names. */
+static bool has_name(const struct opr_obj *list, const char *name)
+{
+    for (const struct opr_obj *v = opr_json_first(list); v; v = opr_json_next(v)) {
+        if (strcmp(opr_json_str(v, "", ""), name) == 0) {
             return true;
         }
     }
@@ -140,9 +189,28 @@ static bool has_path(const struct opr_obj *list, const char *path)
 struct question {
     const struct opr_access *access;
     bool is_allowed;
+    bool wants_reason;
+    const char *reason;
 };
 
-static bool try_rule(const struct opr_obj *rule, void *arg)
+/* Which binding gives the rule, as Kubernetes words it (pkg/registry/rbac/validation). */
+static const char *describe(const struct walk *w)
+{
+    const char *ns = opr_meta_ns(w->binding);
+    const char *kind = opr_json_str(w->subject, "/kind", "");
+    const char *name = opr_json_str(w->subject, "/name", "");
+    if (strcmp(kind, "ServiceAccount") == 0) {
+        name =
+            opr_arena_printf(w->arena, "%s/%s", name, opr_json_str(w->subject, "/namespace", ""));
+    }
+    return opr_arena_printf(w->arena,
+                            "RBAC: allowed by %sBinding \"%s%s%s\" of %s \"%s\" to %s \"%s\"",
+                            *ns ? "Role" : "ClusterRole", opr_meta_name(w->binding), *ns ? "/" : "",
+                            ns, opr_json_str(w->binding, "/roleRef/kind", ""),
+                            opr_json_str(w->binding, "/roleRef/name", ""), kind, name);
+}
+
+static bool try_rule(const struct walk *w, const struct opr_obj *rule, void *arg)
 {
     struct question *q = arg;
     const struct opr_access *a = q->access;
@@ -151,29 +219,46 @@ static bool try_rule(const struct opr_obj *rule, void *arg)
     }
     if (!a->plural) {
         q->is_allowed = has_path(opr_json_at(rule, "/nonResourceURLs"), a->path);
-        return q->is_allowed;
+    } else {
+        const struct opr_obj *names = opr_json_at(rule, "/resourceNames");
+        q->is_allowed = list_has(opr_json_at(rule, "/apiGroups"), a->group) &&
+                        has_resource(opr_json_at(rule, "/resources"), a) &&
+                        (opr_json_len(names) == 0 || has_name(names, a->name ? a->name : ""));
     }
-    const struct opr_obj *names = opr_json_at(rule, "/resourceNames");
-    q->is_allowed = list_has(opr_json_at(rule, "/apiGroups"), a->group) &&
-                    has_resource(opr_json_at(rule, "/resources"), a) &&
-                    (opr_json_len(names) == 0 || (a->name && list_has(names, a->name)));
+    if (q->is_allowed && q->wants_reason) {
+        q->reason = describe(w);
+    }
     return q->is_allowed;
+}
+
+bool opr_rbac_decide(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
+                     const struct opr_access *access, const char **ret_reason)
+{
+    struct question q = {.access = access, .wants_reason = ret_reason != NULL, .reason = ""};
+    if (has_group(user, "system:masters") || opr_node_allows(s, a, user, access, NULL)) {
+        q.is_allowed = true;
+    } else {
+        struct walk w = {.api = s, .arena = a, .user = user, .fn = try_rule, .arg = &q};
+        walk(&w, access->plural ? access->ns : NULL);
+        if (!q.is_allowed && w.n_missing > 0) {
+            q.reason = opr_arena_printf(a, "RBAC: %s", missing_text(&w));
+        }
+    }
+    if (ret_reason) {
+        *ret_reason = q.reason;
+    }
+    return q.is_allowed;
 }
 
 bool opr_rbac_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                      const struct opr_access *access)
 {
-    if (has_group(user, "system:masters") || opr_node_allows(s, a, user, access, NULL)) {
-        return true;
-    }
-    struct question q = {.access = access};
-    struct walk w = {s, a, user, try_rule, &q};
-    walk(&w, access->plural ? access->ns : NULL);
-    return q.is_allowed;
+    return opr_rbac_decide(s, a, user, access, NULL);
 }
 
-static bool collect(const struct opr_obj *rule, void *arg)
+static bool collect(const struct walk *w, const struct opr_obj *rule, void *arg)
 {
+    (void)w;
     bool is_path = opr_json_len(opr_json_at(rule, "/nonResourceURLs")) > 0;
     (void)!opr_doc_put(arg, is_path ? "/nonResourceRules/-" : "/resourceRules/-",
                        opr_doc_from_obj(rule)); /* both are arrays of ours */
@@ -183,47 +268,12 @@ static bool collect(const struct opr_obj *rule, void *arg)
 void opr_rbac_rules(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                     const char *ns, struct json_object *status)
 {
-    struct walk w = {s, a, user, collect, status};
+    struct walk w = {.api = s, .arena = a, .user = user, .fn = collect, .arg = status};
     json_object_object_add(status, "resourceRules", json_object_new_array());
     json_object_object_add(status, "nonResourceRules", json_object_new_array());
-    if (!walk_bindings(&w, "clusterrolebindings", NULL) && ns && *ns) {
-        (void)walk_bindings(&w, "rolebindings", ns);
+    walk(&w, ns);
+    json_object_object_add(status, "incomplete", json_object_new_boolean(0));
+    if (w.n_missing > 0) {
+        opr_doc_put_str(status, "/evaluationError", missing_text(&w));
     }
-}
-
-opr_status opr_authorize(struct opr_req *r)
-{
-    char group[160];
-    snprintf(group, sizeof group, "%.*s", OPR_STR_ARG(r->group));
-    struct opr_access access = {
-        .verb = r->verb,
-        .group = group,
-        .plural = r->plural,
-        .sub = r->sub,
-        .ns = r->ns,
-        .name = r->name,
-        .path = opr_arena_dup(r->arena, r->http->path),
-    };
-    if (opr_rbac_allows(r->api, r->arena, &r->user, &access)) {
-        return OPR_OK;
-    }
-    if (!r->plural) {
-        return opr_api_reject(r, 403, "Forbidden",
-                              opr_arena_printf(r->arena,
-                                               "forbidden: User \"%s\" cannot %s path \"%s\"",
-                                               r->user.name, r->verb, access.path));
-    }
-    const char *reason = NULL;
-    (void)opr_node_allows(r->api, r->arena, &r->user, &access, &reason); /* why a node may not */
-    const char *scope = r->ns ? opr_arena_printf(r->arena, "in the namespace \"%s\"", r->ns)
-                              : "at the cluster scope";
-    const char *sub = r->sub ? opr_arena_printf(r->arena, "/%s", r->sub) : "";
-    const char *name = r->name ? opr_arena_printf(r->arena, " \"%s\"", r->name) : "";
-    const char *qualified =
-        *group ? opr_arena_printf(r->arena, "%s.%s", r->plural, group) : r->plural;
-    return opr_api_refuse(r, 403, "Forbidden",
-                          "%s%s is forbidden: User \"%s\" cannot %s resource \"%s%s\" in API group "
-                          "\"%s\" %s%s%s",
-                          qualified, name, r->user.name, r->verb, r->plural, sub, group, scope,
-                          reason ? ": " : "", reason ? reason : "");
 }

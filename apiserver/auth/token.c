@@ -9,6 +9,9 @@
 #include "core/net/pki.h"
 
 #define ISSUER "https://kubernetes.default.svc"
+#define EXTRA_MAX 5
+
+const char opr_token_issuer[] = ISSUER;
 
 static void add_base64url(struct opr_buf *out, const void *data, size_t len)
 {
@@ -63,15 +66,18 @@ opr_status opr_token_issue(struct opr_apiserver *s, struct opr_arena *a,
     uint8_t signature[64];
     int64_t now = now_ms / 1000;
     opr_uuid4(id);
+    const char *warning = c->warn_after_s > 0 ? opr_arena_printf(a, ",\"warnafter\":%lld",
+                                                                 (long long)(now + c->warn_after_s))
+                                              : "";
     const char *claims = opr_arena_printf(
         a,
         "{\"aud\":%s,\"exp\":%lld,\"iat\":%lld,\"iss\":\"" ISSUER "\",\"jti\":\"%s\","
         "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%"
-        "s\"}%s},"
+        "s\"}%s%s},"
         "\"nbf\":%lld,\"sub\":\"system:serviceaccount:%s:%s\"}",
         audience_list(a, c->audiences && c->audiences[0] ? c->audiences : own),
         (long long)(now + c->seconds), (long long)now, id, c->ns, c->name, c->uid,
-        c->bound ? c->bound : "", (long long)now, c->ns, c->name);
+        c->bound ? c->bound : "", warning, (long long)now, c->ns, c->name);
     add_base64url(ret_token, header, sizeof header - 1);
     opr_buf_add_char(ret_token, '.');
     add_base64url(ret_token, claims, strlen(claims));
@@ -150,6 +156,34 @@ static const char *const *common_audiences(struct opr_arena *a, const struct opr
     return common;
 }
 
+static void add_extra(struct opr_arena *a, struct opr_extra *extra, const char *key,
+                      const char *prefix, const char *value)
+{
+    const char **values = opr_arena_alloc(a, 2 * sizeof *values);
+    if (!*value) {
+        return;
+    }
+    while (extra->key) {
+        extra++;
+    }
+    values[0] = opr_arena_printf(a, "%s%s", prefix, value);
+    *extra = (struct opr_extra){.key = opr_arena_printf(a, "authentication.kubernetes.io/%s", key),
+                                .values = values};
+}
+
+/* What a token says of its user beside the groups: which token, of which Pod, on which node. */
+static const struct opr_extra *extra_of(struct opr_arena *a, const struct opr_obj *claims,
+                                        const struct opr_obj *own)
+{
+    struct opr_extra *extra = opr_arena_alloc(a, (EXTRA_MAX + 1) * sizeof *extra);
+    add_extra(a, extra, "credential-id", "JTI=", opr_json_str(claims, "/jti", ""));
+    add_extra(a, extra, "pod-name", "", opr_json_str(own, "/pod/name", ""));
+    add_extra(a, extra, "pod-uid", "", opr_json_str(own, "/pod/uid", ""));
+    add_extra(a, extra, "node-name", "", opr_json_str(own, "/node/name", ""));
+    add_extra(a, extra, "node-uid", "", opr_json_str(own, "/node/uid", ""));
+    return extra;
+}
+
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
                             const char *const *audiences, struct opr_user *ret_user,
                             const char *const **ret_audiences)
@@ -165,6 +199,7 @@ opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct
                    opr_json_int(claims, "/exp", 0) > now &&
                    opr_json_int(claims, "/nbf", INT64_MAX) <= now + 60 &&
                    is_account_there(s, a, ns, name, uid) && opr_token_is_bound(s, a, own);
+    const struct opr_extra *extra = is_good ? extra_of(a, claims, own) : NULL;
     opr_json_unref(claims);
     if (!is_good) {
         return OPR_E_UNAUTHORIZED;
@@ -180,6 +215,7 @@ opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct
         .name = opr_arena_printf(a, "system:serviceaccount:%s:%s", ns, name),
         .uid = uid,
         .groups = groups,
+        .extra = extra,
     };
     return OPR_OK;
 }

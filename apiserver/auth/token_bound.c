@@ -37,10 +37,15 @@ static opr_status check_reference(struct opr_req *r, const struct bindable *b,
                                   const struct opr_obj *obj, const char *name, const char *uid,
                                   const char *account)
 {
+    if (!*name) {
+        return opr_api_fail(r, 400, "BadRequest", "Name parameter required.");
+    }
     if (!obj) {
         return opr_api_not_found(r, b->plural, name);
     }
     if (*uid && strcmp(uid, opr_meta_uid(obj)) != 0) {
+        r->plural = b->kind; /* Kubernetes' details name the kind here */
+        r->name = name;
         return opr_api_refuse(r, 409, "Conflict",
                               "Operation cannot be fulfilled on %s \"%s\": the UID in the bound "
                               "object reference (%s) does not match the UID in record. The object "
@@ -57,6 +62,20 @@ static opr_status check_reference(struct opr_req *r, const struct bindable *b,
     return OPR_OK;
 }
 
+/* The node of a Pod stands in the Pod's token, for who reads it; the token ends with the Pod. */
+static const char *node_claim(struct opr_req *r, const struct opr_obj *pod)
+{
+    const char *name = opr_json_str(pod, "/spec/nodeName", "");
+    struct opr_obj *node = *name ? stored(r->api, r->arena, find_bindable("Node"), "", name) : NULL;
+    const char *claim =
+        !*name ? ""
+        : node ? opr_arena_printf(r->arena, ",\"node\":{\"name\":\"%s\",\"uid\":\"%s\"}", name,
+                                  opr_meta_uid(node))
+               : opr_arena_printf(r->arena, ",\"node\":{\"name\":\"%s\"}", name);
+    opr_json_unref(node);
+    return claim;
+}
+
 opr_status opr_token_bind(struct opr_req *r, struct json_object *request,
                           struct opr_token_claims *claims)
 {
@@ -67,17 +86,18 @@ opr_status opr_token_bind(struct opr_req *r, struct json_object *request,
     if (!opr_doc_at(request, "/spec/boundObjectRef")) {
         return OPR_OK;
     }
-    const struct bindable *b = strcmp(version, "v1") == 0 ? find_bindable(kind) : NULL;
+    const struct bindable *b = strchr(version, '/') ? NULL : find_bindable(kind);
     if (!b) {
         return opr_api_fail(r, 400, "BadRequest",
-                            "cannot bind token for object of type %s%s, Kind=%s",
+                            "cannot bind token to object of type %s%s, Kind=%s",
                             strchr(version, '/') ? "" : "/", version, kind);
     }
     struct opr_obj *obj = stored(r->api, r->arena, b, claims->ns, name);
     opr_status st = check_reference(r, b, obj, name, uid, claims->name);
     if (st == OPR_OK) {
-        claims->bound = opr_arena_printf(r->arena, ",\"%s\":{\"name\":\"%s\",\"uid\":\"%s\"}",
-                                         b->claim, opr_meta_name(obj), opr_meta_uid(obj));
+        claims->bound = opr_arena_printf(r->arena, ",\"%s\":{\"name\":\"%s\",\"uid\":\"%s\"}%s",
+                                         b->claim, opr_meta_name(obj), opr_meta_uid(obj),
+                                         strcmp(b->kind, "Pod") == 0 ? node_claim(r, obj) : "");
     }
     opr_json_unref(obj);
     return st;
@@ -97,7 +117,8 @@ bool opr_token_is_bound(struct opr_apiserver *s, struct opr_arena *a, const stru
     for (size_t i = 0; i < sizeof bindables / sizeof *bindables && is_bound; i++) {
         const struct bindable *b = &bindables[i];
         const struct opr_obj *ref = opr_json_member(own, opr_str_of(b->claim));
-        if (ref) {
+        bool is_told_only = strcmp(b->claim, "node") == 0 && opr_json_at(own, "/pod");
+        if (ref && !is_told_only) {
             struct opr_obj *obj = stored(s, a, b, opr_json_str(own, "/namespace", ""),
                                          opr_json_str(ref, "/name", ""));
             is_bound = obj && strcmp(opr_meta_uid(obj), opr_json_str(ref, "/uid", "")) == 0 &&

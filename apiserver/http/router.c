@@ -160,13 +160,14 @@ static void serve_collection(struct opr_req *r)
     }
 }
 
-/* A watch of one object by its path is a watch of the collection with a field selector. */
+/* A watch of one object by its path is a watch of the collection with a field selector, which
+ * stands first: one of the request's own must not lead to another object. */
 static void watch_object(struct opr_req *r)
 {
     struct opr_http_request *http = opr_arena_alloc(r->arena, sizeof *http);
     *http = *r->http;
-    http->query = opr_str_of(opr_arena_printf(r->arena, "%.*s&fieldSelector=metadata.name%%3D%s",
-                                              OPR_STR_ARG(r->http->query), r->name));
+    http->query = opr_str_of(opr_arena_printf(r->arena, "fieldSelector=metadata.name%%3D%s&%.*s",
+                                              r->name, OPR_STR_ARG(r->http->query)));
     r->http = http;
     opr_api_watch(r);
 }

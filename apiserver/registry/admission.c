@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define NOT_READY "node.kubernetes.io/not-ready"
+
 /* A toleration of 300 s for a node that is not ready or unreachable (DefaultTolerationSeconds). */
 static void add_toleration(struct json_object *pod, const char *key)
 {
@@ -27,47 +29,6 @@ static void add_toleration(struct json_object *pod, const char *key)
     json_object_object_add(t, "effect", json_object_new_string("NoExecute"));
     json_object_object_add(t, "tolerationSeconds", json_object_new_int(300));
     (void)!opr_doc_put(pod, "/spec/tolerations/-", t); /* spec is an object: it was decoded */
-}
-
-/* The PriorityClass for Pods that name none; owned, NULL: there is none. */
-static struct opr_obj *default_priority(struct opr_req *r, const struct opr_kind *kind)
-{
-    const struct opr_obj *const *classes;
-    size_t count, more;
-    uint64_t revision;
-    opr_store_list(r->api->store, r->arena, opr_api_key(r->arena, kind, NULL, NULL), OPR_STR(""), 0,
-                   &classes, &count, &revision, &more);
-    for (size_t i = 0; i < count; i++) {
-        if (opr_json_bool(classes[i], "/globalDefault", false)) {
-            return opr_json_ref(classes[i]);
-        }
-    }
-    return NULL;
-}
-
-/* spec.priority from the named PriorityClass, or the default one. */
-static opr_status set_priority(struct opr_req *r, struct json_object *pod)
-{
-    const char *name = opr_doc_str(pod, "/spec/priorityClassName", "");
-    const struct opr_kind *kind =
-        opr_kind_find(OPR_STR("scheduling.k8s.io"), OPR_STR("v1"), OPR_STR("priorityclasses"));
-    struct opr_obj *class = *name ? NULL : default_priority(r, kind);
-    if (class) {
-        opr_doc_put_str(pod, "/spec/priorityClassName", opr_meta_name(class));
-    }
-    if (*name) {
-        class = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", name));
-        if (!class) {
-            return opr_api_refuse(
-                r, 403, "Forbidden",
-                "pods \"%s\" is forbidden: no PriorityClass with name %s was found", r->name, name);
-        }
-    }
-    opr_doc_put_int(pod, "/spec/priority", opr_json_int(class, "/value", 0));
-    opr_doc_put_str(pod, "/spec/preemptionPolicy",
-                    opr_json_str(class, "/preemptionPolicy", "PreemptLowerPriority"));
-    opr_json_unref(class);
-    return OPR_OK;
 }
 
 static const char *amount(struct json_object *container, const char *side, const char *resource)
@@ -109,22 +70,30 @@ static opr_status admit_pod(struct opr_req *r, struct json_object *pod)
     if (*node) {
         opr_pod_take_topology(r, pod, node);
     }
-    add_toleration(pod, "node.kubernetes.io/not-ready");
+    add_toleration(pod, NOT_READY);
     add_toleration(pod, "node.kubernetes.io/unreachable");
-    return set_priority(r, pod);
+    return opr_admit_priority(r, pod);
 }
 
 /* A new node takes no Pods before it is Ready (TaintNodesByCondition). */
 static void taint_new_node(struct json_object *node)
 {
+    struct json_object *taints = opr_doc_at(node, "/spec/taints");
+    for (size_t i = 0; taints && i < json_object_array_length(taints); i++) {
+        struct json_object *other = json_object_array_get_idx(taints, i);
+        if (strcmp(opr_doc_str(other, "/key", ""), NOT_READY) == 0 &&
+            strcmp(opr_doc_str(other, "/effect", ""), "NoSchedule") == 0) {
+            return;
+        }
+    }
     struct json_object *t = json_object_new_object();
-    json_object_object_add(t, "key", json_object_new_string("node.kubernetes.io/not-ready"));
+    json_object_object_add(t, "key", json_object_new_string(NOT_READY));
     json_object_object_add(t, "effect", json_object_new_string("NoSchedule"));
     (void)!opr_doc_put(node, "/spec/taints/-", t); /* spec is an object or absent */
 }
 
-/* The namespace is there and not being deleted (NamespaceLifecycle). */
-static opr_status check_namespace(struct opr_req *r)
+/* NamespaceLifecycle. */
+opr_status opr_admit_namespace(struct opr_req *r)
 {
     const struct opr_kind *kind = opr_kind_find(OPR_STR(""), OPR_STR("v1"), OPR_STR("namespaces"));
     struct opr_obj *ns = opr_store_get(r->api->store, opr_api_key(r->arena, kind, "", r->ns));
@@ -138,9 +107,9 @@ static opr_status check_namespace(struct opr_req *r)
         return OPR_OK;
     }
     opr_api_refuse(r, 403, "Forbidden",
-                   "%s \"%s\" is forbidden: unable to create new content in namespace %s because "
-                   "it is being terminated",
-                   r->plural, r->name, r->ns);
+                   "%s%s%.*s \"%s\" is forbidden: unable to create new content in namespace %s "
+                   "because it is being terminated",
+                   r->plural, r->group.len > 0 ? "." : "", OPR_STR_ARG(r->group), r->name, r->ns);
     opr_api_add_cause(r, "NamespaceTerminating",
                       opr_arena_printf(r->arena, "namespace %s is being terminated", r->ns),
                       "metadata.namespace");
@@ -161,12 +130,15 @@ static opr_status admit_crd(struct opr_req *r, struct json_object *crd)
 opr_status opr_admit_create(struct opr_req *r, struct json_object *doc)
 {
     if (r->kind->is_namespaced) {
-        OPR_TRY(check_namespace(r));
+        OPR_TRY(opr_admit_namespace(r));
     }
     OPR_TRY(opr_admit_grant(r, doc, NULL));
     OPR_TRY(opr_node_admit_new(r, doc));
     if (opr_kind_is(r->kind, "", "pods")) {
         return admit_pod(r, doc);
+    }
+    if (opr_kind_is(r->kind, "scheduling.k8s.io", "priorityclasses")) {
+        return opr_admit_priority_class(r, doc);
     }
     if (opr_kind_is(r->kind, "", "nodes")) {
         taint_new_node(doc);
@@ -183,6 +155,9 @@ opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const st
 {
     OPR_TRY(opr_admit_grant(r, doc, old));
     OPR_TRY(opr_node_admit_change(r, doc, old));
+    if (opr_kind_is(r->kind, "scheduling.k8s.io", "priorityclasses")) {
+        return opr_admit_priority_class(r, doc);
+    }
     if (opr_kind_is(r->kind, "", "services") && !r->sub) {
         return opr_service_assign(r, doc, old);
     }

@@ -42,10 +42,16 @@ struct opr_apiserver {
     bool is_closing;
 };
 
+/* What is known of a user beside its groups: of its token, or what the impersonator says. */
+struct opr_extra {
+    const char *key;           /* NULL: the end */
+    const char *const *values; /* ends with NULL */
+};
 /* Who asks. Strings live as long as the request. */
 struct opr_user {
-    const char *name, *uid;    /* uid may be NULL */
-    const char *const *groups; /* ends with NULL */
+    const char *name, *uid;        /* uid may be NULL */
+    const char *const *groups;     /* ends with NULL */
+    const struct opr_extra *extra; /* ends with a key NULL; NULL: nothing */
 };
 
 enum opr_form {
@@ -258,11 +264,22 @@ opr_status opr_pod_container(struct opr_req *r, const struct opr_obj *pod, const
 opr_status opr_agent_endpoint(struct opr_req *r, const char *node,
                               struct opr_endpoint **ret_endpoint, struct opr_error *reterr);
 void opr_api_review(struct opr_req *r); /* the virtual kinds that are created, never stored */
+/* Each kind of them: answers a request whose body is doc (auth/review_access.c, review_token.c). */
+void opr_review_access(struct opr_req *r, struct json_object *doc);
+void opr_review_rules(struct opr_req *r, struct json_object *doc);
+void opr_review_token(struct opr_req *r, struct json_object *doc);
+void opr_review_self(struct opr_req *r, struct json_object *doc);
 
 /* -- admission (admission.c, services.c) ---------------------------------------------------- */
 
+/* The request's namespace is there and not being deleted. */
+opr_status opr_admit_namespace(struct opr_req *r);
 opr_status opr_admit_create(struct opr_req *r, struct json_object *doc);
 opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const struct opr_obj *old);
+/* Priority (priority.c): a new Pod gets that of its class, or of the default one; there is one
+ * default class. */
+opr_status opr_admit_priority(struct opr_req *r, struct json_object *pod);
+opr_status opr_admit_priority_class(struct opr_req *r, struct json_object *class_doc);
 /* Gives a Service its address and node ports; the service lock is held by the caller. */
 opr_status opr_service_assign(struct opr_req *r, struct json_object *service,
                               const struct opr_obj *old);
@@ -279,12 +296,18 @@ void opr_crd_load_all(struct opr_apiserver *s);
 /* -- auth (auth/) ---------------------------------------------------------------------------- */
 
 opr_status opr_authenticate(struct opr_req *r);
+/* Makes the request another user's, where its headers say so and its user may (impersonate.c). */
+opr_status opr_impersonate(struct opr_req *r);
 /* verb on a resource, or on a path where plural is NULL. */
 struct opr_access {
     const char *verb, *group, *plural, *sub, *ns, *name, *path;
 };
 bool opr_rbac_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                      const struct opr_access *access);
+/* The same with the words: ret_reason is the binding that allows, or the role that a binding names
+ * in vain; "": nothing to say. */
+bool opr_rbac_decide(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
+                     const struct opr_access *access, const char **ret_reason);
 /* What a node's user may do beside what roles say (node.c): its Lease, and what its Pods name.
  * ret_reason (may be NULL) is set where a node asked for one of these in vain. */
 bool opr_node_allows(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
@@ -295,7 +318,8 @@ opr_status opr_node_admit(struct opr_req *r);
 opr_status opr_node_admit_new(struct opr_req *r, struct json_object *doc);
 opr_status opr_node_admit_change(struct opr_req *r, struct json_object *doc,
                                  const struct opr_obj *old);
-/* "resourceRules" and "nonResourceRules" of a user in a namespace. */
+/* "resourceRules" and "nonResourceRules" of a user in a namespace, and the "evaluationError" of
+ * roles that are not there. */
 void opr_rbac_rules(struct opr_apiserver *s, struct opr_arena *a, const struct opr_user *user,
                     const char *ns, struct json_object *status);
 opr_status opr_authorize(struct opr_req *r);
@@ -309,10 +333,12 @@ opr_status opr_admit_service_account(struct opr_req *r, struct json_object *pod)
 opr_status opr_token_verify(struct opr_apiserver *s, struct opr_arena *a, struct opr_str token,
                             const char *const *audiences, struct opr_user *ret_user,
                             const char *const **ret_audiences);
+extern const char opr_token_issuer[]; /* and the audience of tokens that name none */
 struct opr_token_claims {
     const char *ns, *name, *uid;  /* of the ServiceAccount */
     const char *const *audiences; /* ends with NULL; none: this server */
     int64_t seconds;
+    int64_t warn_after_s; /* a client that still uses it then does not renew it; 0: not told */
     const char *bound; /* the members of "kubernetes.io" for what the token ends with, each with a
                           comma before it; "": nothing */
 };

@@ -1,8 +1,9 @@
 /* What a fresh cluster holds: namespaces, roles and bindings, priority classes, the API's own
  * Service. Each is made where it is not there; what a user changed stays. Default roles of an older
  * version get what is new (bootstrap_update.c). */
-#include "apiserver/registry/api.h"
+#include "apiserver/registry/bootstrap.h"
 
+#include "apiserver/registry/api.h"
 #include "core/base/alloc.h"
 #include "core/base/rand.h"
 #include "core/base/str.h"
@@ -11,144 +12,57 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* A rule: verbs, groups, resources; a path rule has groups NULL. Lists are separated by blanks; the
- * core group is written "core". */
-struct rule {
-    const char *verbs, *groups, *resources;
-};
-
-#define BUNDLE_MAX 64
-#define READ "get list watch"
-#define WRITE "create delete deletecollection patch update"
+#define BUNDLE_MAX 256
 #define RBAC_GROUP "rbac.authorization.k8s.io"
-#define RBAC_MARKS                                                                                 \
-    "'labels':{'kubernetes.io/bootstrapping':'rbac-defaults'},'annotations':"                      \
-    "{'rbac.authorization.kubernetes.io/autoupdate':'true'}"
-#define ALL_NAMESPACED                                                                             \
-    "pods pods/log pods/eviction services endpoints configmaps serviceaccounts events"
+#define AGGREGATE "rbac.authorization.k8s.io/aggregate-to-"
 
-static const struct rule cluster_admin[] = {{"*", "*", "*"}, {"*", NULL, "*"}, {0}};
-static const struct rule view[] = {
-    {READ, "core",
-     "pods pods/log pods/status services services/status endpoints configmaps "
-     "serviceaccounts events namespaces namespaces/status"},
-    {READ, "apps",
-     "deployments deployments/status deployments/scale replicasets "
-     "replicasets/status replicasets/scale"},
-    {READ, "autoscaling", "horizontalpodautoscalers horizontalpodautoscalers/status"},
-    {READ, "discovery.k8s.io", "endpointslices"},
-    {READ, "events.k8s.io", "events"},
-    {READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"},
-    {READ, "metrics.k8s.io", "pods nodes"},
-    {READ, "operon.local", "luapolicies luapolicies/status"},
-    {0}};
-static const struct rule edit[] = {
-    {READ " " WRITE, "core", ALL_NAMESPACED " secrets"},
-    {"create", "core", "serviceaccounts/token"},
-    {READ " create", "core", "pods/exec pods/attach"},
-    {"impersonate", "core", "serviceaccounts"},
-    {READ, "core", "namespaces namespaces/status pods/status services/status"},
-    {READ " " WRITE, "apps", "deployments deployments/scale replicasets replicasets/scale"},
-    {READ, "apps", "deployments/status replicasets/status"},
-    {READ " " WRITE, "autoscaling", "horizontalpodautoscalers"},
-    {READ, "autoscaling", "horizontalpodautoscalers/status"},
-    {READ " " WRITE, "policy", "poddisruptionbudgets"},
-    {READ, "discovery.k8s.io", "endpointslices"},
-    {READ, "events.k8s.io", "events"},
-    {READ, "metrics.k8s.io", "pods nodes"},
-    {READ " " WRITE, "coordination.k8s.io", "leases"},
-    {READ " " WRITE, "operon.local", "luapolicies"},
-    {READ, "operon.local", "luapolicies/status"},
-    {0}};
-static const struct rule admin_extra[] = {
-    {READ " " WRITE, "rbac.authorization.k8s.io", "roles rolebindings"},
-    {"create", "authorization.k8s.io", "localsubjectaccessreviews"},
-    {0}};
-/* opr_node_allows() adds a node's Lease and what its Pods name. */
-static const struct rule node[] = {{"create get list watch update patch", "core", "nodes"},
-                                   {"patch update", "core", "nodes/status"},
-                                   {"get list watch create delete", "core", "pods"},
-                                   {"patch update", "core", "pods/status"},
-                                   {"create", "core", "pods/eviction"},
-                                   {READ, "core", "services endpoints"},
-                                   {READ, "discovery.k8s.io", "endpointslices"},
-                                   {"create patch update", "core", "events"},
-                                   {"create patch update", "events.k8s.io", "events"},
-                                   {"create", "authentication.k8s.io", "tokenreviews"},
-                                   {"create", "authorization.k8s.io", "subjectaccessreviews"},
-                                   {"create", "metrics.operon.local", "nodesamples"},
-                                   {0}};
-static const struct rule scheduler[] = {
-    {READ, "core", "nodes pods namespaces services replicationcontrollers"},
-    {"create", "core", "pods/binding"},
-    {"delete", "core", "pods"},
-    {"patch update", "core", "pods/status"},
-    {READ, "apps", "replicasets"},
-    {READ, "policy", "poddisruptionbudgets"},
-    {"create patch update", "core events.k8s.io", "events"},
-    {"create get update list watch", "coordination.k8s.io", "leases"},
-    {0}};
-static const struct rule manager[] = {{READ " " WRITE, "*", "*"},
-                                      {"create", "authentication.k8s.io", "tokenreviews"},
-                                      {"create", "authorization.k8s.io", "subjectaccessreviews"},
-                                      {0}};
-static const struct rule discovery[] = {
-    {"get", NULL,
-     "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version "
-     "/version/"},
-    {0}};
-static const struct rule public_info[] = {
-    {"get", NULL, "/healthz /livez /readyz /version /version/"}, {0}};
-static const struct rule basic_user[] = {
-    {"create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews"},
-    {"create", "authentication.k8s.io", "selfsubjectreviews"},
-    {0}};
-static const struct rule auth_delegator[] = {
-    {"create", "authentication.k8s.io", "tokenreviews"},
-    {"create", "authorization.k8s.io", "subjectaccessreviews"},
-    {0}};
+static void add_words(struct json_object *list, struct opr_str text)
+{
+    struct opr_str word;
+    while (opr_str_next(&text, ' ', &word)) {
+        if (opr_str_is(word, "READ")) {
+            add_words(list, OPR_STR("get list watch"));
+        } else if (opr_str_is(word, "WRITE")) {
+            add_words(list, OPR_STR("create delete deletecollection patch update"));
+        } else if (opr_str_is(word, "core")) {
+            json_object_array_add(list, json_object_new_string(""));
+        } else {
+            json_object_array_add(list, json_object_new_string_len(word.ptr, (int)word.len));
+        }
+    }
+}
 
-static const struct {
-    const char *name;
-    const struct rule *rules, *more;
-    const char *group; /* the group it is bound to; NULL: none */
-    const char *user;  /* or the user */
-} roles[] = {
-    {"cluster-admin", cluster_admin, NULL, "system:masters", NULL},
-    {"admin", edit, admin_extra, NULL, NULL},
-    {"edit", edit, NULL, NULL, NULL},
-    {"view", view, NULL, NULL, NULL},
-    {"system:node", node, NULL, "system:nodes", NULL},
-    {"system:kube-scheduler", scheduler, NULL, NULL, "system:kube-scheduler"},
-    {"system:kube-controller-manager", manager, NULL, NULL, "system:kube-controller-manager"},
-    {"system:discovery", discovery, NULL, "system:authenticated", NULL},
-    {"system:basic-user", basic_user, NULL, "system:authenticated", NULL},
-    {"system:public-info-viewer", public_info, NULL, "system:unauthenticated", NULL},
-    {"system:auth-delegator", auth_delegator, NULL, NULL, NULL},
-};
-
-static struct json_object *words(const char *text, bool is_groups)
+static struct json_object *words(struct opr_str text)
 {
     struct json_object *list = json_object_new_array();
-    struct opr_str rest = opr_str_of(text), word;
-    while (opr_str_next(&rest, ' ', &word)) {
-        bool is_core = is_groups && opr_str_is(word, "core");
-        json_object_array_add(list, is_core ? json_object_new_string("")
-                                            : json_object_new_string_len(word.ptr, (int)word.len));
-    }
+    add_words(list, text);
     return list;
 }
 
-static void add_rules(struct json_object *role, const struct rule *rules)
+/* The next field of a rule's line, without the blanks around it. */
+static struct opr_str field(struct opr_str *line)
 {
-    for (; rules && rules->verbs; rules++) {
+    struct opr_str part = {0};
+    (void)opr_str_next(line, '|', &part); /* nothing: an empty field */
+    return opr_str_trim(part);
+}
+
+static void add_rules(struct json_object *role, const char *text)
+{
+    struct opr_str rest = opr_str_of(text ? text : ""), line;
+    while (opr_str_next(&rest, '\n', &line)) {
         struct json_object *d = json_object_new_object();
-        json_object_object_add(d, "verbs", words(rules->verbs, false));
-        if (rules->groups) {
-            json_object_object_add(d, "apiGroups", words(rules->groups, true));
+        json_object_object_add(d, "verbs", words(field(&line)));
+        struct opr_str groups = field(&line);
+        if (groups.len > 0) {
+            json_object_object_add(d, "apiGroups", words(groups));
         }
-        json_object_object_add(d, rules->groups ? "resources" : "nonResourceURLs",
-                               words(rules->resources, false));
+        json_object_object_add(d, groups.len > 0 ? "resources" : "nonResourceURLs",
+                               words(field(&line)));
+        struct opr_str names = field(&line);
+        if (names.len > 0) {
+            json_object_object_add(d, "resourceNames", words(names));
+        }
         (void)!opr_doc_put(role, "/rules/-", d); /* role is an object of ours */
     }
 }
@@ -195,23 +109,80 @@ static struct json_object *template(const char *tmpl, ...)
     return doc;
 }
 
-static void add_roles(struct bundle *b)
+/* Of the lists of roles: where the rules of a role that gathers others come from. */
+static void gather(struct json_object *role, const char *label)
 {
-    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
-        struct json_object *role =
-            template("{'metadata':{'name':%s," RBAC_MARKS "},'rules':[]}", roles[i].name);
-        add_rules(role, roles[i].rules);
-        add_rules(role, roles[i].more);
-        add(b, RBAC_GROUP, "clusterroles", role);
-        if (!roles[i].group && !roles[i].user) {
-            continue;
+    for (const struct opr_default_role *other = opr_default_roles; other->name; other++) {
+        if (other->aggregated_to && strcmp(other->aggregated_to, label) == 0) {
+            add_rules(role, other->rules);
+            if (other->gathers) {
+                gather(role, other->gathers);
+            }
         }
-        struct json_object *binding = template(
-            "{'metadata':{'name':%s," RBAC_MARKS "},'roleRef':{'apiGroup':%s,'kind':'ClusterRole',"
-            "'name':%s},'subjects':[{'apiGroup':%s,'kind':%s,'name':%s}]}",
-            roles[i].name, RBAC_GROUP, roles[i].name, RBAC_GROUP, roles[i].group ? "Group" : "User",
-            roles[i].group ? roles[i].group : roles[i].user);
-        add(b, RBAC_GROUP, "clusterrolebindings", binding);
+    }
+}
+
+static struct json_object *marked(const char *name, const char *ns)
+{
+    struct json_object *doc =
+        template("{'metadata':{'name':%s,'labels':{'kubernetes.io/bootstrapping':'rbac-defaults'},"
+                 "'annotations':{'rbac.authorization.kubernetes.io/autoupdate':'true'}}}",
+                 name);
+    if (ns) {
+        opr_doc_put_str(doc, "/metadata/namespace", ns);
+    }
+    return doc;
+}
+
+static void add_role(struct bundle *b, const struct opr_default_role *from)
+{
+    struct json_object *role = marked(from->name, from->ns);
+    json_object_object_add(role, "rules", json_object_new_array());
+    add_rules(role, from->rules);
+    if (from->aggregated_to) {
+        const char *label = opr_arena_printf(b->arena, AGGREGATE "%s", from->aggregated_to);
+        json_object_object_add(opr_doc_at(role, "/metadata/labels"), label,
+                               json_object_new_string("true"));
+    }
+    if (from->gathers) {
+        const char *label = opr_arena_printf(b->arena, AGGREGATE "%s", from->gathers);
+        json_object_object_add(role, "aggregationRule",
+                               template("{'clusterRoleSelectors':[{'matchLabels':{}}]}"));
+        json_object_object_add(
+            opr_doc_at(role, "/aggregationRule/clusterRoleSelectors/0/matchLabels"), label,
+            json_object_new_string("true"));
+        gather(role, from->gathers);
+    }
+    add(b, RBAC_GROUP, from->ns ? "roles" : "clusterroles", role);
+}
+
+static void add_binding(struct bundle *b, const struct opr_default_role *from)
+{
+    struct json_object *binding = marked(from->binding ? from->binding : from->name, from->ns);
+    struct opr_str rest = opr_str_of(from->subjects), one, kind;
+    json_object_object_add(binding, "roleRef",
+                           template("{'apiGroup':%s,'kind':%s,'name':%s}", RBAC_GROUP,
+                                    from->ns ? "Role" : "ClusterRole", from->name));
+    while (opr_str_next(&rest, ' ', &one)) {
+        (void)opr_str_next(&one, ':', &kind); /* the tables are ours */
+        const char *name = opr_arena_dup(b->arena, one);
+        struct json_object *subject =
+            opr_str_is(kind, "account")
+                ? template("{'kind':'ServiceAccount','name':%s,'namespace':'kube-system'}", name)
+                : template("{'apiGroup':%s,'kind':%s,'name':%s}", RBAC_GROUP,
+                           opr_str_is(kind, "user") ? "User" : "Group", name);
+        (void)!opr_doc_put(binding, "/subjects/-", subject); /* binding is an object of ours */
+    }
+    add(b, RBAC_GROUP, from->ns ? "rolebindings" : "clusterrolebindings", binding);
+}
+
+static void add_roles(struct bundle *b, const struct opr_default_role *roles)
+{
+    for (; roles->name; roles++) {
+        add_role(b, roles);
+        if (roles->subjects) {
+            add_binding(b, roles);
+        }
     }
 }
 
@@ -258,7 +229,8 @@ opr_status opr_bootstrap(struct opr_apiserver *s, struct opr_error *reterr)
 {
     struct bundle b = {.api = s, .arena = opr_arena_new()};
     add_namespaces(&b);
-    add_roles(&b);
+    add_roles(&b, opr_default_roles);
+    add_roles(&b, opr_controller_roles);
     add_priorities(&b);
     add_service(&b);
     opr_status st = opr_store_put_absent(s->store, b.objects, b.count, reterr);

@@ -22,6 +22,17 @@ static bool covers(struct json_object *list, struct json_object *words)
     return true;
 }
 
+/* A name is only itself. */
+static bool covers_names(struct json_object *names, struct json_object *wanted)
+{
+    for (size_t i = 0; i < json_object_array_length(names); i++) {
+        if (strcmp(json_object_get_string(json_object_array_get_idx(names, i)), "*") == 0) {
+            return false;
+        }
+    }
+    return covers(names, wanted);
+}
+
 static bool covers_rule(struct json_object *rule, struct json_object *wanted)
 {
     static const char *const lists[] = {"/verbs", "/apiGroups", "/resources", "/nonResourceURLs"};
@@ -31,7 +42,9 @@ static bool covers_rule(struct json_object *rule, struct json_object *wanted)
         }
     }
     struct json_object *names = opr_doc_at(rule, "/resourceNames");
-    return !names || json_object_array_length(names) == 0;
+    struct json_object *wanted_names = opr_doc_at(wanted, "/resourceNames");
+    bool is_of_all = !names || json_object_array_length(names) == 0;
+    return is_of_all || (wanted_names && covers_names(names, wanted_names));
 }
 
 static bool is_same_subject(struct json_object *subject, struct json_object *wanted)
@@ -86,6 +99,14 @@ static bool add_marks(struct json_object *doc, struct json_object *wanted, const
     return is_changed;
 }
 
+/* A role that gathers the rules of others now. */
+static bool add_aggregation(struct json_object *doc, struct json_object *wanted)
+{
+    struct json_object *rule = opr_doc_at(wanted, "/aggregationRule");
+    return rule && !opr_doc_at(doc, "/aggregationRule") &&
+           opr_doc_put(doc, "/aggregationRule", opr_doc_dup(rule)) == OPR_OK;
+}
+
 opr_status opr_bootstrap_update(struct opr_store *store, struct opr_str key,
                                 struct json_object *wanted, struct opr_error *reterr)
 {
@@ -98,7 +119,9 @@ opr_status opr_bootstrap_update(struct opr_store *store, struct opr_str key,
     const char *wish =
         opr_doc_str(doc, "/metadata/annotations/rbac.authorization.kubernetes.io~1autoupdate", "");
     if (strcmp(wish, "false") != 0) {
-        bool is_changed = add_missing(doc, wanted, "/rules", covers_rule);
+        bool is_gathered = opr_doc_at(doc, "/aggregationRule") != NULL; /* its rules come so */
+        bool is_changed = !is_gathered && add_missing(doc, wanted, "/rules", covers_rule);
+        is_changed = add_aggregation(doc, wanted) || is_changed;
         is_changed = add_missing(doc, wanted, "/subjects", is_same_subject) || is_changed;
         is_changed = add_marks(doc, wanted, "/metadata/labels") || is_changed;
         is_changed = add_marks(doc, wanted, "/metadata/annotations") || is_changed;

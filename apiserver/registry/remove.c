@@ -260,26 +260,34 @@ static opr_status remove_once(struct opr_req *r, struct opr_str key, const struc
     return st;
 }
 
-static bool is_protected(struct opr_req *r, const char *name)
+/* What the cluster does not do without. */
+static opr_status check_protected(struct opr_req *r, const char *name)
 {
-    static const char *const names[] = {"default", "kube-system", "kube-public"};
-    for (size_t i = 0; i < 3; i++) {
-        if (opr_kind_is(r->kind, "", "namespaces") && strcmp(name, names[i]) == 0) {
-            return true;
+    static const char *const spaces[] = {"default", "kube-system", "kube-public"};
+    static const char *const classes[] = {"system-node-critical", "system-cluster-critical"};
+    for (size_t i = 0; opr_kind_is(r->kind, "", "namespaces") && i < 3; i++) {
+        if (strcmp(name, spaces[i]) == 0) {
+            return opr_api_refuse(
+                r, 403, "Forbidden",
+                "namespaces \"%s\" is forbidden: this namespace may not be deleted", name);
         }
     }
-    return false;
+    for (size_t i = 0; opr_kind_is(r->kind, "scheduling.k8s.io", "priorityclasses") && i < 2; i++) {
+        if (strcmp(name, classes[i]) == 0) {
+            return opr_api_refuse(r, 403, "Forbidden",
+                                  "priorityclasses.scheduling.k8s.io \"%s\" is forbidden: this is "
+                                  "a system priority class and cannot be deleted",
+                                  name);
+        }
+    }
+    return OPR_OK;
 }
 
 opr_status opr_api_remove(struct opr_req *r, const char *ns, const char *name,
                           const struct opr_delete *options, bool is_answered)
 {
     struct opr_str key = opr_api_key(r->arena, r->kind, ns, name);
-    if (is_protected(r, name)) {
-        return opr_api_refuse(r, 403, "Forbidden",
-                              "namespaces \"%s\" is forbidden: this namespace may not be deleted",
-                              name);
-    }
+    OPR_TRY(check_protected(r, name));
     opr_status st = OPR_E_CONFLICT;
     for (int i = 0; i < TRIES && st == OPR_E_CONFLICT; i++) {
         struct opr_obj *obj = opr_store_get(r->api->store, key);

@@ -84,6 +84,14 @@ static void add_token(struct opr_req *r, struct json_object *pod)
 opr_status opr_admit_service_account(struct opr_req *r, struct json_object *pod)
 {
     const char *name = opr_doc_str(pod, "/spec/serviceAccountName", "");
+    if (opr_doc_at(pod, "/metadata/annotations/kubernetes.io~1config.mirror")) {
+        /* the picture of a Pod that a node runs by itself: no account is told to it */
+        return *name ? opr_api_refuse(r, 403, "Forbidden",
+                                      "pods \"%s\" is forbidden: a mirror pod may not reference "
+                                      "service accounts",
+                                      r->name)
+                     : OPR_OK;
+    }
     bool is_default = !*name || strcmp(name, "default") == 0;
     name = is_default ? "default" : opr_arena_dup(r->arena, opr_str_of(name));
     const struct opr_kind *kind =

@@ -187,6 +187,17 @@ opr_status opr_api_bad_option(struct opr_req *r, const char *options, const char
     return opr_api_invalid(r, &kind, "", &errors);
 }
 
+static opr_status exists(struct opr_req *r)
+{
+    const char *name = r->name ? r->name : "";
+    struct opr_obj *there =
+        opr_store_get(r->api->store, opr_api_key(r->arena, r->kind, r->ns, name));
+    const char *ending = opr_meta_is_deleting(there) ? "object is being deleted: " : "";
+    opr_json_unref(there);
+    return opr_api_refuse(r, 409, "AlreadyExists", "%s%s \"%s\" already exists", ending,
+                          qualified(r), name);
+}
+
 opr_status opr_api_store_failure(struct opr_req *r, opr_status st, const struct opr_error *err)
 {
     switch (st) {
@@ -195,8 +206,7 @@ opr_status opr_api_store_failure(struct opr_req *r, opr_status st, const struct 
     case OPR_E_CONFLICT:
         return opr_api_conflict(r);
     case OPR_E_EXISTS:
-        return opr_api_refuse(r, 409, "AlreadyExists", "%s \"%s\" already exists", qualified(r),
-                              r->name ? r->name : "");
+        return exists(r);
     default:
         return opr_api_fail(r, 500, "InternalError", "Internal error occurred: %s", err->message);
     }

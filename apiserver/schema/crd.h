@@ -18,6 +18,10 @@ void opr__custom_default(const struct opr_schema_type *t, struct json_object *do
 /* Checks everything but metadata. */
 void opr__custom_validate(const struct opr_schema_type *t, struct json_object *doc,
                           struct opr_field_errors *errors);
+/* The same of one value, whose path is p. */
+struct opr__path;
+void opr__custom_check(const struct opr_schema_type *t, const struct opr__path *p,
+                       struct json_object *value, struct opr_field_errors *errors);
 
 /* Compiles a pattern of a CRD, which is written for RE2, as a POSIX one. The caller frees it with
  * regfree(). */

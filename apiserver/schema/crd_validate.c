@@ -385,3 +385,9 @@ void opr__custom_validate(const struct opr_schema_type *t, struct json_object *d
 {
     check(t, NULL, doc, errors);
 }
+
+void opr__custom_check(const struct opr_schema_type *t, const struct opr__path *p,
+                       struct json_object *value, struct opr_field_errors *errors)
+{
+    check(t, p, value, errors);
+}

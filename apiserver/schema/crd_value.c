@@ -73,9 +73,21 @@ void opr__custom_prune(const struct opr_schema_type *t, struct json_object *doc,
     }
 }
 
-static bool is_nullable(const struct opr_type_field *f)
+static bool is_nullable(const struct opr_schema_type *t)
 {
-    return f->type && (f->type->flags & OPR_SCHEMA_NULLABLE);
+    return t && (t->flags & OPR_SCHEMA_NULLABLE);
+}
+
+/* Null where there may be none is nothing. Below what the schema does not know, null is a value. */
+static void drop_nulls(const struct opr_schema_type *t, struct json_object *doc)
+{
+    json_object_object_foreach(doc, name, value)
+    {
+        const struct opr_schema_type *type = member_type(t, name);
+        if (!value && type && (type->flags & OPR_SCHEMA_CUSTOM) && !is_nullable(type)) {
+            json_object_object_del(doc, name);
+        }
+    }
 }
 
 void opr__custom_default(const struct opr_schema_type *t, struct json_object *doc)
@@ -96,10 +108,11 @@ void opr__custom_default(const struct opr_schema_type *t, struct json_object *do
         const struct opr_type_field *f = &t->fields[i];
         struct json_object *value = NULL;
         bool has_value = json_object_object_get_ex(doc, f->name, &value);
-        if (f->default_json && (!has_value || (!value && !is_nullable(f)))) {
+        if (f->default_json && (!has_value || (!value && !is_nullable(f->type)))) {
             json_object_object_add(doc, f->name, json_tokener_parse(f->default_json));
         }
     }
+    drop_nulls(t, doc);
     json_object_object_foreach(doc, name, member)
     {
         opr__custom_default(member_type(t, name), member);

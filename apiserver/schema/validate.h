@@ -151,6 +151,12 @@ void opr__validate_disruption_budget(struct opr_field_errors *e, struct json_obj
 void opr__validate_crd(struct opr_field_errors *e, struct json_object *doc,
                        struct json_object *old);
 
+/* A structural schema; p is its path. What is beside it in a version; p is the version's path. */
+void opr__validate_crd_schema(struct opr_field_errors *e, const struct opr__path *p,
+                              struct json_object *schema);
+void opr__validate_crd_version(struct opr_field_errors *e, const struct opr__path *p,
+                               struct json_object *version);
+
 /* Pieces of a pod that templates share. */
 void opr__validate_pod_template(struct opr_field_errors *e, const struct opr__path *p,
                                 struct json_object *template);

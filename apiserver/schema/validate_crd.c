@@ -10,7 +10,7 @@ static void check_names(struct opr_field_errors *e, const struct opr__path *p,
     static const char *const kinds[] = {"kind", "listKind"};
     for (size_t i = 0; i < 2; i++) {
         const char *name = opr__text(names, lower[i]);
-        if (!*name && i == 0) {
+        if (!*name) {
             opr__required(e, OPR__IN(p, lower[i]), NULL);
         } else {
             opr__check_name(e, OPR__IN(p, lower[i]), name, opr__bad_dns1035);
@@ -31,6 +31,14 @@ static void check_names(struct opr_field_errors *e, const struct opr__path *p,
             opr__add(e, "FieldValueInvalid", OPR__IN(p, kinds[i]),
                      "Invalid value: \"%s\": may have mixed case, but should otherwise match: %s",
                      name, problem);
+        }
+    }
+    static const char *const lists[] = {"shortNames", "categories"};
+    for (size_t i = 0; i < 2; i++) {
+        struct json_object *list = opr__get(names, lists[i]);
+        for (size_t j = 0; j < opr__length(list); j++) {
+            opr__check_name(e, OPR__AT(OPR__IN(p, lists[i]), j), opr__item_text(list, j),
+                            opr__bad_dns1035);
         }
     }
     if (opr__has_text(names, "kind") &&
@@ -64,6 +72,9 @@ static void check_schema(struct opr_field_errors *e, const struct opr__path *p,
                              found.items[i].message);
     }
     opr_kind_unref(kind);
+    if (st == OPR_OK) {
+        opr__validate_crd_schema(e, at, schema);
+    }
 }
 
 static void check_versions(struct opr_field_errors *e, const struct opr__path *spec_path,
@@ -71,9 +82,6 @@ static void check_versions(struct opr_field_errors *e, const struct opr__path *s
 {
     const struct opr__path *p = OPR__IN(spec_path, "versions");
     size_t stored = 0;
-    if (opr__length(versions) == 0) {
-        opr__required(e, p, "must have at least one version");
-    }
     for (size_t i = 0; i < opr__length(versions); i++) {
         struct json_object *v = opr__item(versions, i);
         const char *name = opr__text(v, "name");
@@ -86,8 +94,9 @@ static void check_versions(struct opr_field_errors *e, const struct opr__path *s
             }
         }
         check_schema(e, at, doc, v);
+        opr__validate_crd_version(e, at, v);
     }
-    if (opr__length(versions) && stored != 1) {
+    if (stored != 1) {
         opr__invalid(e, p, versions, "must have exactly one version marked as storage version");
     }
 }
@@ -117,6 +126,7 @@ static void check_stored(struct opr_field_errors *e, struct json_object *doc,
 void opr__validate_crd(struct opr_field_errors *e, struct json_object *doc, struct json_object *old)
 {
     static const char *const scopes[] = {"Cluster", "Namespaced", NULL};
+    static const char *const strategies[] = {"None", "Webhook", NULL};
     struct opr__path p = {.name = "spec"};
     struct json_object *spec = opr__get(doc, "spec"), *names = opr__get(spec, "names");
     const char *group = opr__text(spec, "group"), *plural = opr__text(names, "plural");
@@ -130,12 +140,23 @@ void opr__validate_crd(struct opr_field_errors *e, struct json_object *doc, stru
         opr__required(e, OPR__IN(&p, "group"), NULL);
     } else {
         opr__check_name(e, OPR__IN(&p, "group"), group, opr__bad_dns_subdomain);
-        if (!strchr(group, '.')) {
+        if (!opr__bad_dns_subdomain(group) && !strchr(group, '.')) {
             opr__invalid_text(e, OPR__IN(&p, "group"), group,
                               "should be a domain with at least one dot");
         }
     }
-    opr__check_enum(e, &p, spec, "scope", scopes);
+    if (opr__has_text(spec, "scope")) {
+        opr__check_enum(e, &p, spec, "scope", scopes);
+    } else {
+        opr__required(e, OPR__IN(&p, "scope"), NULL);
+    }
+    struct json_object *conversion = opr__get(spec, "conversion");
+    const struct opr__path *strategy = OPR__IN(OPR__IN(&p, "conversion"), "strategy");
+    if (conversion && !opr__has_text(conversion, "strategy")) {
+        opr__required(e, strategy, NULL);
+    } else if (conversion) {
+        opr__check_enum(e, OPR__IN(&p, "conversion"), conversion, "strategy", strategies);
+    }
     check_versions(e, &p, doc, opr__get(spec, "versions"));
     check_names(e, OPR__IN(&p, "names"), names);
     check_stored(e, doc, opr__get(spec, "versions"));

@@ -77,7 +77,7 @@ class KubectlReads(KubectlTest):
         self.assertEqual(["configmap/b"], self.names("cm", "--field-selector", "metadata.name=b"))
         self.assertEqual(2, len(self.names("pods", "--field-selector=status.phase=Running,spec.nodeName=node-1")))
         self.assertEqual([], self.names("pods", "--field-selector", "status.phase=Failed"))
-        self.assertIn("field label not supported", self.refused("get", "cm", "--field-selector", "data.key=a"))
+        self.assertIn("is not a known field selector", self.refused("get", "cm", "--field-selector", "data.key=a"))
         self.assertIn("parse", self.refused("get", "cm", "-l", "a b").lower())
         self.assertEqual(4, len(self.names("cm", "-A", "-l", "own")))
 

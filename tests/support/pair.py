@@ -109,6 +109,9 @@ class Pair:
             raise
 
     def stop(self):
+        for side in getattr(self, "sides", ()):
+            if getattr(side.kept, "link", None):
+                side.kept.link.close()
         if self.server:
             self.server.terminate()
             self.server.wait(timeout=30)

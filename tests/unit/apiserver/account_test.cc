@@ -121,7 +121,70 @@ TEST_F(Account, BindingsThatAreRefused)
     EXPECT_THAT(a.str("/message"), HasSubstr("different serviceaccount name"));
     a = request_token("'boundObjectRef':{'kind':'Service','apiVersion':'v1','name':'x'}");
     EXPECT_EQ(a.status, 400);
-    EXPECT_EQ(a.str("/message"), "cannot bind token for object of type /v1, Kind=Service");
+    EXPECT_EQ(a.str("/message"), "cannot bind token to object of type /v1, Kind=Service");
+}
+
+TEST_F(Account, ARequestIsAnsweredWithWhatItBecame)
+{
+    Answer a = request_token("");
+    EXPECT_EQ(a.str("/spec/audiences/0"), "https://kubernetes.default.svc");
+    EXPECT_EQ(a.num("/spec/expirationSeconds"), 3600);
+    EXPECT_EQ(a.str("/metadata/name"), "sa");
+    std::string path = "/api/v1/namespaces/default/serviceaccounts/sa/token";
+    EXPECT_EQ(request_token("'expirationSeconds':4294967297").status, 422);
+    EXPECT_EQ(post(path, "{'metadata':{'name':'other'}}").status, 422);
+    EXPECT_EQ(post(path, "{'metadata':{'namespace':'other'}}").status, 400);
+    EXPECT_EQ(post(path, "{'metadata':{'uid':'x'}}").status, 409);
+    EXPECT_EQ(request_token("'boundObjectRef':{'kind':'Pod','apiVersion':'v1'}").status, 400);
+    EXPECT_EQ(post("/api/v1/namespaces/none/serviceaccounts/sa/token", "{}").str("/message"),
+              "namespaces \"none\" not found");
+}
+
+TEST_F(Account, AReviewTellsThePodAndItsNode)
+{
+    post("/api/v1/nodes", "{'metadata':{'name':'n'}}");
+    std::string uid =
+        make_pod("p", "'serviceAccountName':'sa','nodeName':'n'").str("/metadata/uid");
+    std::string token =
+        request_token("'boundObjectRef':{'kind':'Pod','apiVersion':'v1','name':'p'}")
+            .str("/status/token");
+    remove("/api/v1/nodes/n");
+    Answer a =
+        post("/apis/authentication.k8s.io/v1/tokenreviews", "{'spec':{'token':'" + token + "'}}");
+    std::string extra = "/status/user/extra/authentication.kubernetes.io~1";
+    EXPECT_TRUE(a.flag("/status/authenticated")) << "it ends with the Pod, not with the node";
+    EXPECT_EQ(a.str(extra + "pod-uid/0"), uid);
+    EXPECT_EQ(a.str(extra + "node-name/0"), "n");
+    EXPECT_THAT(a.str(extra + "credential-id/0"), StartsWith("JTI="));
+}
+
+TEST_F(Account, TheTokenOfAPodOutlivesItsTime)
+{
+    make_pod("p", "'serviceAccountName':'sa','nodeName':'n'");
+    std::string pod = "'boundObjectRef':{'kind':'Pod','apiVersion':'v1','name':'p'},";
+    Answer a = request_token(pod + "'expirationSeconds':3607");
+    EXPECT_EQ(a.str("/status/expirationTimestamp"), "2026-01-02T01:00:07Z") << "renew it then";
+    std::string asked_less = request_token(pod + "'expirationSeconds':3606").str("/status/token");
+    std::string free = request_token("'expirationSeconds':3607").str("/status/token");
+    std::string other =
+        request_token(pod + "'expirationSeconds':3607,'audiences':['a']").str("/status/token");
+    advance(24 * 3600 * 1000);
+    EXPECT_EQ(answer_to(a.str("/status/token")), 200) << "who read it once goes on";
+    EXPECT_EQ(answer_to(asked_less), 401);
+    EXPECT_EQ(answer_to(free), 401);
+    EXPECT_FALSE(post("/apis/authentication.k8s.io/v1/tokenreviews",
+                      "{'spec':{'token':'" + other + "','audiences':['a']}}")
+                     .flag("/status/authenticated"));
+}
+
+TEST_F(Account, AMirrorPodHasNone)
+{
+    std::string mirror = "{'metadata':{'name':'m','annotations':{'kubernetes.io/config.mirror':"
+                         "'x'}},'spec':{'containers':[{'name':'c','image':'i'}],'nodeName':'n'";
+    EXPECT_EQ(post(PODS, mirror + ",'serviceAccountName':'sa'}}").status, 403);
+    Answer a = post(PODS, mirror + "}}");
+    EXPECT_EQ(a.status, 201);
+    EXPECT_FALSE(a.has("/spec/serviceAccountName"));
 }
 
 TEST_F(Account, ATokenEndsWithItsSecret)

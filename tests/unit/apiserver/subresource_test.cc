@@ -170,6 +170,17 @@ TEST_F(Subresource, ADryCreationFindsWhatIsThere)
               200);
 }
 
+TEST_F(Subresource, WhatTheClusterNeedsStays)
+{
+    Answer a = remove("/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical");
+    EXPECT_EQ(a.status, 403);
+    EXPECT_THAT(a.str("/message"), HasSubstr("this is a system priority class"));
+    EXPECT_EQ(post(CONFIGMAPS, "{'metadata':{'name':'f','finalizers':['a/b']}}").status, 201);
+    remove(CONFIGMAPS "/f");
+    EXPECT_EQ(post(CONFIGMAPS, "{'metadata':{'name':'f'}}").str("/message"),
+              "object is being deleted: configmaps \"f\" already exists");
+}
+
 TEST_F(Subresource, APatchLeavesTheKindAndWhatTheServerSets)
 {
     make("configmaps", "c");

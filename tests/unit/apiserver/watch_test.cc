@@ -87,6 +87,14 @@ TEST_F(Watching, OneObjectByFieldSelector)
     EXPECT_THAT(w->names(), ElementsAre("ADDED b"));
 }
 
+TEST_F(Watching, TheObjectOfThePathIsTheOneThatIsWatched)
+{
+    make("configmaps", "a");
+    make("configmaps", "b");
+    auto w = watch(CONFIGMAPS "/a?watch=1&fieldSelector=metadata.name%3Db");
+    EXPECT_THAT(w->names(), ElementsAre("ADDED a")) << "whoever may see a may not see b by it";
+}
+
 TEST_F(Watching, BookmarksEveryMinuteAndAtTheEnd)
 {
     auto w = watch(since(revision()) + "&allowWatchBookmarks=true&timeoutSeconds=90");

@@ -131,12 +131,18 @@ TEST_F(Crd, KeepsItsMetadataTyped)
 
 TEST_F(Crd, Defaults)
 {
-    Decoded d = read("{'n':1,'m':[{'k':'a'},{'k':'b','v':3}],'s':null}");
+    Decoded d = read("{'n':1,'m':[{'k':'a'},{'k':'b','v':3}],'s':null,'e':null,'nul':null,'any':{"
+                     "'x':null,'y':null}}");
     opr_schema_default(kind, d.doc.get());
     EXPECT_STREQ(opr_doc_str(d.doc.get(), "/spec/s", ""), "abc");
     EXPECT_EQ(opr_doc_int(d.doc.get(), "/spec/o/d", 0), 1);
     EXPECT_EQ(opr_doc_int(d.doc.get(), "/spec/m/0/v", 0), 7);
     EXPECT_EQ(opr_doc_int(d.doc.get(), "/spec/m/1/v", 0), 3);
+    json_object *spec = opr_doc_at(d.doc.get(), "/spec"), *any = opr_doc_at(spec, "/any");
+    EXPECT_FALSE(json_object_object_get_ex(spec, "e", nullptr)) << "null where there is none";
+    EXPECT_TRUE(json_object_object_get_ex(spec, "nul", nullptr));
+    EXPECT_FALSE(json_object_object_get_ex(any, "x", nullptr));
+    EXPECT_TRUE(json_object_object_get_ex(any, "y", nullptr)) << "nobody knows what it is";
 }
 
 TEST_F(Crd, Validates)
