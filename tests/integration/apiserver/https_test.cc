@@ -303,7 +303,7 @@ TEST_F(Https, CertificatesAreUsers)
     Reply r = call("GET", "/api/v1/namespaces/default/configmaps/a", "", "bob", "dev");
     EXPECT_EQ(r.status, 403);
     EXPECT_THAT(r.body, HasSubstr("User \\\"bob\\\" cannot get resource \\\"configmaps\\\""));
-    EXPECT_EQ(call("GET", "/api/v1/namespaces", "", "").status, 401);
+    EXPECT_EQ(call("GET", "/api/v1/namespaces", "", "").status, 403);
     EXPECT_EQ(call("GET", "/healthz", "", "").body, "ok");
 }
 
