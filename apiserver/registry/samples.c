@@ -392,7 +392,10 @@ static void serve_pods(struct opr_req *r)
 void opr_samples_serve(struct opr_req *r)
 {
     bool is_own = opr_str_is(r->group, OWN);
-    if (is_own && strcmp(r->plural, "nodesamples") == 0) {
+    bool is_of_cluster = strcmp(r->plural, "nodes") == 0 || strcmp(r->plural, "nodesamples") == 0;
+    if (is_of_cluster && r->ns) {
+        opr_api_unknown_resource(r); /* a Role of a namespace does not lead there */
+    } else if (is_own && strcmp(r->plural, "nodesamples") == 0) {
         if (strcmp(r->verb, "create") == 0) {
             take_sample(r);
         } else {

@@ -222,6 +222,7 @@ TEST_F(Samples, ServeTheMetricsApis)
     EXPECT_EQ(a.size("/items"), 0u) << "there is no such Node";
     post("/api/v1/nodes", "{'metadata':{'name':'n1','labels':{'z':'1'}}}");
     EXPECT_EQ(get("/apis/metrics.k8s.io/v1beta1/nodes?labelSelector=z%3D2").size("/items"), 0u);
+    EXPECT_EQ(get("/apis/metrics.k8s.io/v1beta1/namespaces/default/nodes").status, 404);
     a = get("/apis/metrics.k8s.io/v1beta1/nodes?labelSelector=z%3D1");
     EXPECT_EQ(a.str("/kind"), "NodeMetricsList");
     EXPECT_EQ(a.str("/items/0/usage/cpu"), "1500000000n");
