@@ -5,7 +5,6 @@ of it, in a dry run: the same object with its defaults, or the same refusal with
 
 KNOWN names what differs, and why. Needs what pair.py needs; skipped with the name of what is missing."""
 import collections
-import copy
 import json
 import os
 import re
@@ -14,10 +13,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../support"))
+from changes import changes  # noqa: E402
 from pair import PairTest, differences, timeless  # noqa: E402
-
-TEXTS = ("", "A_b", "x" * 300, "a b", "../x", "1", "-1", "a.b/c", "UPPER", "é", "x" * 64, "/a", "0")
-NUMBERS = (0, -1, 1, 2**31 - 1, 2**31, 2**63 - 1, 70000, "x", "50%")
 
 # (kind, changed field and how, why)
 KNOWN = [(re.compile(kind), re.compile(change), why) for kind, change, why in (
@@ -45,57 +42,6 @@ KNOWN = [(re.compile(kind), re.compile(change), why) for kind, change, why in (
     ("roles|clusterroles|endpointslices", r"^(rules|ports|endpoints)\.(\[\]|0\.-)$", "an empty list, where Kubernetes says null"),
 )]
 FREE = ("clusterIP", "clusterIPs", "healthCheckNodePort")  # what a Service is given is up to the server
-
-
-def walk(value, path=()):
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield from walk(item, path + (key,))
-
-
-def at(value, path):
-    for key in path:
-        value = value[key]
-    return value
-
-
-def changed(value, path, *new):
-    """A copy with another value there, or without one."""
-    value = copy.deepcopy(value)
-    holder = at(value, path[:-1])
-    if new:
-        holder[path[-1]] = new[0]
-    else:
-        del holder[path[-1]]
-    return value
-
-
-def alternatives(value):
-    """What else might stand there, each with its name."""
-    if isinstance(value, str):
-        return [(t[:8], t) for t in TEXTS] + [("int", 5)]
-    if isinstance(value, bool):
-        return [("not", not value), ("str", "x")]
-    if isinstance(value, int):
-        return [(str(n), n) for n in NUMBERS]
-    if isinstance(value, list):
-        more = [("dup", value + copy.deepcopy(value[:1]))] if value else []
-        return more + [("[]", []), ("{}", {}), ("[null]", [None]), ("[{}]", [{}] if isinstance(value[0], dict) else [])]
-    return [("{}", {}), ("[]", []), ("unknown", dict(value, zzUnknown=1))]
-
-
-def changes(obj):
-    yield "as it is", obj
-    for path in walk(obj):
-        if not path or path[0] in ("apiVersion", "kind"):
-            continue
-        name = ".".join(map(str, path))
-        yield name + ".-", changed(obj, path)
-        if not isinstance(path[-1], int):
-            yield name + ".null", changed(obj, path, None)
-        for how, value in alternatives(at(obj, path)):
-            yield f"{name}.{how}", changed(obj, path, value)
 
 
 def shown(answer):
