@@ -9,9 +9,10 @@
 #include <bpf/bpf_endian.h>
 
 #define TCP_ESTABLISHED 1
-#define TCP_CLOSE 7
-#define TCP_CLOSE_WAIT 8
 #define TCP_SYN_RECV 3
+#define TCP_FIN_WAIT2 5
+#define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
 #define TCP_LISTEN 10
 #define IP_PROTOCOL_TCP 6
 #define ETHER_IPV4 0x0800
@@ -62,6 +63,23 @@ struct {
     __type(value, __u8);
 } excluded_pairs SEC(".maps");
 
+/* A request that came with the last packet of the handshake: that packet is the listener's, and the
+ * connection's socket is made from it before this CPU sees the next one. */
+struct early_request {
+    __u64 arrived_ns;
+    __u32 ports; /* of the TCP header, both, as they lie there */
+    __u8 protocol;
+    __u8 is_open;
+    __u8 padding[2];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct early_request);
+} early SEC(".maps");
+
 static __always_inline struct opr__latency_totals *totals_of(struct socket_seen *s)
 {
     __u32 slot = s->slot;
@@ -104,25 +122,28 @@ static __always_inline __u64 bucket_of(__u64 us)
     return (log - 3) * 8 + (__u32)(us >> (log - 3));
 }
 
-/* The first bytes of a TCP segment's payload; returns how many, 0 where it has none. */
-static __always_inline __u32 payload_head(struct __sk_buff *skb, __u8 head[HEAD_BYTES])
+/* Where the TCP header starts; 0: no TCP. */
+static __always_inline __u32 tcp_header_at(struct __sk_buff *skb)
 {
-    __u32 at;
-    __u8 first = 0, protocol = 0, offset = 0;
+    __u8 first = 0, protocol = 0;
+    __u32 at = 40;
     if (skb->protocol == bpf_htons(ETHER_IPV4)) {
         if (bpf_skb_load_bytes(skb, 0, &first, 1) || bpf_skb_load_bytes(skb, 9, &protocol, 1)) {
             return 0;
         }
         at = (first & 15) * 4;
-    } else if (skb->protocol == bpf_htons(ETHER_IPV6)) {
-        if (bpf_skb_load_bytes(skb, 6, &protocol, 1)) {
-            return 0;
-        }
-        at = 40;
-    } else {
+    } else if (skb->protocol != bpf_htons(ETHER_IPV6) || bpf_skb_load_bytes(skb, 6, &protocol, 1)) {
         return 0;
     }
-    if (protocol != IP_PROTOCOL_TCP || bpf_skb_load_bytes(skb, at + 12, &offset, 1)) {
+    return protocol == IP_PROTOCOL_TCP ? at : 0;
+}
+
+/* The first bytes of a TCP segment's payload; returns how many, 0 where it has none. */
+static __always_inline __u32 payload_head(struct __sk_buff *skb, __u8 head[HEAD_BYTES])
+{
+    __u32 at = tcp_header_at(skb);
+    __u8 offset = 0;
+    if (at == 0 || bpf_skb_load_bytes(skb, at + 12, &offset, 1)) {
         return 0;
     }
     at += (offset >> 4) * 4;
@@ -191,20 +212,66 @@ static __always_inline int opens_request(const struct socket_seen *s, const __u8
     return starts_record(h) && h[0] == 23 && (h[3] != 0 || h[4] > 32);
 }
 
-static __always_inline struct socket_seen *seen_of(struct __sk_buff *skb)
+static __always_inline struct bpf_sock *socket_of(struct __sk_buff *skb)
 {
     struct bpf_sock *sk = skb->sk;
-    if (!sk) {
-        return NULL;
+    return sk ? bpf_sk_fullsock(sk) : NULL;
+}
+
+static __always_inline void open_request(struct socket_seen *s, __u64 arrived_ns)
+{
+    struct opr__latency_totals *t = totals_of(s);
+    if (t) {
+        s->arrived_ns = arrived_ns;
+        s->is_open = 1;
+        __sync_fetch_and_add(&t->arrivals, 1);
+        __sync_fetch_and_add(&t->inflight, 1);
     }
-    sk = bpf_sk_fullsock(sk);
-    return sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+}
+
+/* Until on_connected() has the connection's socket. Nothing of the listener's may change: each
+ * connection is a copy of it. */
+static __always_inline void keep_early(struct __sk_buff *skb, const struct socket_seen *listener)
+{
+    __u8 head[HEAD_BYTES] = {0};
+    __u32 zero = 0, ports = 0, len = payload_head(skb, head);
+    struct early_request *e = bpf_map_lookup_elem(&early, &zero);
+    struct socket_seen s = {.is_server = listener->is_server};
+    if (!e || len == 0 || bpf_skb_load_bytes(skb, tcp_header_at(skb), &ports, sizeof ports)) {
+        return;
+    }
+    classify(&s, head, len);
+    e->ports = ports;
+    e->protocol = s.protocol;
+    e->is_open =
+        (s.protocol == PROTOCOL_HTTP1 || s.protocol == PROTOCOL_TLS) && opens_request(&s, head);
+    e->arrived_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void take_early(struct sock *sk, struct socket_seen *s)
+{
+    __u32 zero = 0;
+    struct early_request *e = bpf_map_lookup_elem(&early, &zero);
+    __u32 ports = (__u32)bpf_htons(sk->__sk_common.skc_num) << 16 | sk->__sk_common.skc_dport;
+    if (!e || e->ports != ports) {
+        return;
+    }
+    e->ports = 0;
+    s->protocol = e->protocol;
+    if (e->is_open) {
+        open_request(s, e->arrived_ns);
+    }
 }
 
 static __always_inline void on_arrival(struct __sk_buff *skb)
 {
-    struct socket_seen *s = seen_of(skb);
+    struct bpf_sock *sk = socket_of(skb);
+    struct socket_seen *s = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
     if (!s || s->is_open || s->protocol == PROTOCOL_IGNORED) {
+        return;
+    }
+    if (sk->state == TCP_LISTEN) {
+        keep_early(skb, s);
         return;
     }
     __u8 head[HEAD_BYTES] = {0};
@@ -218,15 +285,8 @@ static __always_inline void on_arrival(struct __sk_buff *skb)
     if (s->protocol != PROTOCOL_HTTP1 && s->protocol != PROTOCOL_TLS) {
         return;
     }
-    if (!opens_request(s, head)) {
-        return;
-    }
-    struct opr__latency_totals *t = totals_of(s);
-    if (t) {
-        s->arrived_ns = bpf_ktime_get_ns();
-        s->is_open = 1;
-        __sync_fetch_and_add(&t->arrivals, 1);
-        __sync_fetch_and_add(&t->inflight, 1);
+    if (opens_request(s, head)) {
+        open_request(s, bpf_ktime_get_ns());
     }
 }
 
@@ -263,7 +323,8 @@ static __always_inline void close_request(struct socket_seen *s, __u32 class)
 
 static __always_inline void on_departure(struct __sk_buff *skb)
 {
-    struct socket_seen *s = seen_of(skb);
+    struct bpf_sock *sk = socket_of(skb);
+    struct socket_seen *s = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
     if (!s || !s->is_open) {
         return;
     }
@@ -312,7 +373,9 @@ static __always_inline void tag(struct sock *sk, struct opr__bpf_ref *ref, int i
     }
 }
 
-/* A request whose connection ends has no response to wait for. */
+/* A request whose connection has ended has no response to wait for. Not before all that the server
+ * sent has arrived, or will not: a response may wait in its queue when it closes, and leave with
+ * the FIN. */
 static __always_inline void abandon(struct sock *sk)
 {
     struct socket_seen *s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
@@ -359,6 +422,8 @@ static __always_inline void on_connected(struct sock *sk, int is_server)
         bpf_map_update_elem(&excluded_pairs, &p, &one, BPF_ANY);
     } else if (bpf_map_lookup_elem(&excluded_pairs, &p)) {
         s->protocol = PROTOCOL_IGNORED;
+    } else {
+        take_early(sk, s);
     }
 }
 
@@ -385,7 +450,7 @@ int BPF_PROG(on_state, struct sock *sk, int old_state, int new_state)
     } else if (new_state == TCP_CLOSE) {
         abandon(sk);
         forget_excluded(sk);
-    } else if (new_state != TCP_CLOSE_WAIT && new_state != TCP_SYN_RECV) {
+    } else if (new_state == TCP_FIN_WAIT2 || new_state == TCP_TIME_WAIT) {
         abandon(sk);
     }
     return 0;

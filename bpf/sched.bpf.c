@@ -1,9 +1,11 @@
 /* CPU time and run-queue delay from the kernel's own accounting: at each switch the differences of
- * se.sum_exec_runtime and sched_info.run_delay of the task that leaves. A missed event only delays
- * a difference, nothing is lost. */
+ * se.sum_exec_runtime and sched_info.run_delay of the task that leaves, and at each tick those of
+ * the task that runs on. A missed event only delays a difference, nothing is lost. */
 #include "bpf/slots.bpf.h"
 
 #include "bpf/sched.h"
+
+#define RUNNING_NS 1000000 /* a running task's time is counted after this much of it */
 
 struct task_seen {
     __u64 exec_ns;
@@ -72,32 +74,41 @@ static __always_inline void count_wait(__u32 slot, __u64 delay_ns)
     }
 }
 
-static __always_inline void account(struct task_struct *task, struct opr__bpf_ref *ref, __u32 cpu)
+/* What has been counted of a task; of one that is older than its slot, from now on. */
+static __always_inline struct task_seen *seen_of(struct task_struct *task, struct opr__bpf_ref *ref)
 {
-    __u64 exec_ns = task->se.sum_exec_runtime;
-    __u64 delay_ns = task->sched_info.run_delay;
     struct task_seen *seen = bpf_task_storage_get(&tasks, task, NULL, 0);
-    if (!seen) {
-        seen = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if (!seen) {
-            count_loss(OPR__BPF_LOSS_TASK);
-            return;
-        }
-        if (task->start_time < ref->added_ns) {
-            seen->exec_ns = exec_ns;
-            seen->delay_ns = delay_ns;
-            return;
-        }
+    if (seen) {
+        return seen;
     }
+    seen = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (!seen) {
+        count_loss(OPR__BPF_LOSS_TASK);
+    } else if (task->start_time < ref->added_ns) {
+        seen->exec_ns = task->se.sum_exec_runtime;
+        seen->delay_ns = task->sched_info.run_delay;
+    }
+    return seen;
+}
+
+static __always_inline void account(struct task_struct *task, struct opr__bpf_ref *ref, __u32 cpu,
+                                    int is_leaving)
+{
+    struct task_seen *seen = seen_of(task, ref);
     __u32 i = cpu * OPR__BPF_MAX_SLOTS + ref->slot;
     struct opr__sched_totals *t = bpf_map_lookup_elem(&totals, &i);
-    if (t) {
-        t->cpu_ns += exec_ns - seen->exec_ns;
+    if (!seen || !t) {
+        return;
+    }
+    __u64 exec_ns = task->se.sum_exec_runtime;
+    t->cpu_ns += exec_ns - seen->exec_ns;
+    seen->exec_ns = exec_ns;
+    if (is_leaving) {
+        __u64 delay_ns = task->sched_info.run_delay;
         t->run_delay_ns += delay_ns - seen->delay_ns;
         count_wait(ref->slot, delay_ns - seen->delay_ns);
+        seen->delay_ns = delay_ns;
     }
-    seen->exec_ns = exec_ns;
-    seen->delay_ns = delay_ns;
 }
 
 SEC("tp_btf/sched_switch")
@@ -107,15 +118,42 @@ int BPF_PROG(on_switch, _Bool is_preempted, struct task_struct *prev, struct tas
     struct opr__sched_current *now = bpf_map_lookup_elem(&current_slots, &cpu);
     struct opr__bpf_ref *left = prev->pid ? ref_of(prev) : NULL;
     struct opr__bpf_ref *entered = next->pid ? ref_of(next) : NULL;
-    if (left) {
-        account(prev, left, cpu);
-    }
-    if (!now || (!entered && now->slot == 0)) {
+    __u32 slot = entered ? entered->slot : 0;
+    if (!now || (!left && slot == 0 && now->slot == 0)) {
         return 0;
     }
     __sync_fetch_and_add(&now->seq, 1);
+    if (left) {
+        account(prev, left, cpu, 1);
+    }
     now->since_ns = bpf_ktime_get_ns();
-    now->slot = entered ? entered->slot : 0;
+    now->slot = slot;
+    now->exec_ns = next->se.sum_exec_runtime;
+    __sync_fetch_and_add(&now->seq, 1);
+    return 0;
+}
+
+/* The kernel brings a running task's time up to date at each tick, and wherever it needs it between
+ * (a program that reads its own CPU clock does that a million times a second), also from another
+ * CPU: always under the lock of the run queue. Its time has none of what the hypervisor took, which
+ * the clock does have. */
+SEC("tp_btf/sched_stat_runtime")
+int BPF_PROG(on_runtime, struct task_struct *task)
+{
+    __u32 cpu = task->thread_info.cpu;
+    struct opr__sched_current *now = bpf_map_lookup_elem(&current_slots, &cpu);
+    __u64 exec_ns = task->se.sum_exec_runtime;
+    if (!now || now->slot == 0 || exec_ns - now->exec_ns < RUNNING_NS) {
+        return 0;
+    }
+    struct opr__bpf_ref *ref = ref_of(task);
+    if (!ref || ref->slot != now->slot) {
+        return 0; /* the task that is about to leave: the switch counts it */
+    }
+    __sync_fetch_and_add(&now->seq, 1);
+    account(task, ref, cpu, 0);
+    now->since_ns = bpf_ktime_get_ns();
+    now->exec_ns = exec_ns;
     __sync_fetch_and_add(&now->seq, 1);
     return 0;
 }

@@ -35,7 +35,8 @@ static int attach(struct bpf_program *p, struct bpf_link **ret_link)
 opr_status opr__sched_open(const struct opr__bpf_shared *shared, struct opr__sched **ret_sched,
                            struct opr_error *reterr)
 {
-    static const char *const optional[] = {"on_cgroup_mkdir", "on_cgroup_rmdir", NULL};
+    static const char *const optional[] = {"on_runtime", "on_cgroup_mkdir", "on_cgroup_rmdir",
+                                           NULL};
     static const char *const arrays[] = {"totals", "current_slots", "waits", NULL};
     const struct opr__bpf_image image = {
         "sched", opr__sched_image, opr__sched_image_len, optional, prepare, attach,
@@ -82,32 +83,33 @@ void opr__sched_clear(struct opr__sched *s, uint32_t slot)
     s->shown_ns[slot] = 0;
 }
 
-/* CPU time of the task that runs on a CPU now and has not been counted yet. */
-static uint64_t running_ns(struct opr__sched *s, uint32_t cpu, uint32_t slot)
+/* What a slot has had of a CPU, with what its running task has had since that was counted. */
+static uint64_t cpu_ns_of(struct opr__sched *s, uint32_t cpu, uint32_t slot)
 {
+    volatile struct opr__sched_totals *t = totals_at(s, cpu, slot);
     volatile struct opr__sched_current *all = s->arrays[ARRAY_CURRENT].data, *c = &all[cpu];
     for (int tries = 0; tries < 8; tries++) {
         uint64_t seq = __atomic_load_n(&c->seq, __ATOMIC_ACQUIRE);
+        uint64_t counted_ns = __atomic_load_n(&t->cpu_ns, __ATOMIC_ACQUIRE);
         uint64_t since_ns = __atomic_load_n(&c->since_ns, __ATOMIC_ACQUIRE);
         uint64_t running = __atomic_load_n(&c->slot, __ATOMIC_ACQUIRE);
         if ((seq & 1) == 0 && __atomic_load_n(&c->seq, __ATOMIC_RELAXED) == seq) {
             uint64_t now_ns = opr_clock_mono_ns(opr_clock_system());
-            return running == slot && now_ns > since_ns ? now_ns - since_ns : 0;
+            return counted_ns + (running == slot && now_ns > since_ns ? now_ns - since_ns : 0);
         }
     }
-    return 0;
+    return t->cpu_ns;
 }
 
 void opr__sched_read(struct opr__sched *s, uint32_t slot, struct opr_bpf_totals *ret_totals)
 {
     uint64_t cpu_ns = 0, delay_ns = 0;
     for (uint32_t cpu = 0; cpu < s->cpus; cpu++) {
-        volatile struct opr__sched_totals *t = totals_at(s, cpu, slot);
-        cpu_ns += t->cpu_ns + running_ns(s, cpu, slot);
-        delay_ns += t->run_delay_ns;
+        cpu_ns += cpu_ns_of(s, cpu, slot);
+        delay_ns += totals_at(s, cpu, slot)->run_delay_ns;
     }
-    /* The running part is an estimate, which the kernel's figure replaces at the switch: what was
-     * told never goes back. */
+    /* The running part is an estimate, which the kernel's figure replaces at the next tick or
+     * switch: what was told never goes back. */
     s->shown_ns[slot] = cpu_ns > s->shown_ns[slot] ? cpu_ns : s->shown_ns[slot];
     ret_totals->cpu_ns = s->shown_ns[slot];
     ret_totals->run_delay_ns = delay_ns;

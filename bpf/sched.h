@@ -5,7 +5,8 @@
 
 #include <linux/types.h>
 
-/* Totals of one slot on one CPU; element cpu * OPR__BPF_MAX_SLOTS + slot. Only that CPU writes. */
+/* Totals of one slot on one CPU; element cpu * OPR__BPF_MAX_SLOTS + slot. Written under the lock of
+ * that CPU's run queue. */
 struct opr__sched_totals {
     __u64 cpu_ns;
     __u64 run_delay_ns;
@@ -18,12 +19,13 @@ struct opr__sched_waits {
     __u64 count[OPR__SCHED_BUCKETS];
 };
 
-/* What runs on one CPU now; seq is odd while it changes. */
+/* What runs on one CPU now; seq is odd while it, or that CPU's totals, change. */
 struct opr__sched_current {
     __u64 seq;
-    __u64 since_ns; /* CLOCK_MONOTONIC of the switch */
+    __u64 since_ns; /* CLOCK_MONOTONIC until which the totals have its time */
     __u64 slot;     /* 0: nobody's */
-    __u64 padding[5];
+    __u64 exec_ns;  /* the running task's own time then */
+    __u64 padding[4];
 };
 
 #endif

@@ -45,7 +45,12 @@ struct sched_info {
     unsigned long long run_delay;
 };
 
+struct thread_info {
+    __u32 cpu;
+};
+
 struct task_struct {
+    struct thread_info thread_info;
     int pid;
     __u64 start_time;
     struct sched_entity se;

@@ -13,7 +13,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* GET /STATUS/DELAY_US: answers with that status after that time. One thread a connection. */
+/* GET /STATUS/DELAY_US: answers with that status after that time. One thread a connection. After
+ * "Connection: close" the response waits in the socket's queue and leaves with the FIN. */
 inline void serve_connection(int fd)
 {
     char data[4096];
@@ -25,9 +26,11 @@ inline void serve_connection(int fd)
             break;
         }
         usleep(static_cast<useconds_t>(delay_us));
+        int is_last = strstr(data, "Connection: close") != nullptr;
+        setsockopt(fd, IPPROTO_TCP, TCP_CORK, &is_last, sizeof is_last);
         int len =
             snprintf(data, sizeof data, "HTTP/1.1 %d Word\r\nContent-Length: 2\r\n\r\nok", status);
-        if (send(fd, data, static_cast<size_t>(len), MSG_NOSIGNAL) != len) {
+        if (send(fd, data, static_cast<size_t>(len), MSG_NOSIGNAL) != len || is_last) {
             break;
         }
     }
@@ -133,19 +136,19 @@ class Client
         struct linger now = {1, 0};
         setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
-    bool send_request(int status, int delay_us)
+    bool send_request(int status, int delay_us, const char *more = "")
     {
         char data[256];
-        int len =
-            snprintf(data, sizeof data, "GET /%d/%d HTTP/1.1\r\nHost: x\r\n\r\n", status, delay_us);
+        int len = snprintf(data, sizeof data, "GET /%d/%d HTTP/1.1\r\nHost: x\r\n%s\r\n", status,
+                           delay_us, more);
         return send(fd_, data, static_cast<size_t>(len), MSG_NOSIGNAL) == len;
     }
     /* Time of one request in us; -1: it failed. */
-    double request(int status, int delay_us)
+    double request(int status, int delay_us, const char *more = "")
     {
         char data[256];
         uint64_t begin = mono_ns();
-        if (!send_request(status, delay_us) || recv(fd_, data, sizeof data, 0) <= 0) {
+        if (!send_request(status, delay_us, more) || recv(fd_, data, sizeof data, 0) <= 0) {
             return -1;
         }
         return static_cast<double>(mono_ns() - begin) / 1000;
