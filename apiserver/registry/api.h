@@ -280,6 +280,12 @@ opr_status opr_admit_update(struct opr_req *r, struct json_object *doc, const st
  * default class. */
 opr_status opr_admit_priority(struct opr_req *r, struct json_object *pod);
 opr_status opr_admit_priority_class(struct opr_req *r, struct json_object *class_doc);
+/* Whether the type of a Service has node ports, and a port for health checks. */
+bool opr_service_has_ports(struct json_object *service);
+bool opr_service_has_check(struct json_object *service);
+bool opr_service_uses(struct json_object *service, int64_t node_port);
+/* Gives an updated Service what it had, and takes from it what its type no longer has. */
+void opr_service_keep(struct json_object *service, struct json_object *old);
 /* Gives a Service its address and node ports; the service lock is held by the caller. */
 opr_status opr_service_assign(struct opr_req *r, struct json_object *service,
                               const struct opr_obj *old);

@@ -316,8 +316,9 @@ static void sync_last_applied(struct apply *p)
     struct json_object *copy = opr_doc_dup(p->config);
     struct opr_buf text = {0};
     opr_doc_del(copy, LAST_APPLIED);
-    if (!opr_doc_at(copy, "/metadata/annotations")) {
-        (void)!opr_doc_put(copy, "/metadata/annotations", json_object_new_object());
+    struct json_object *annotations = opr_doc_at(copy, "/metadata/annotations");
+    if (annotations && json_object_object_length(annotations) == 0) {
+        opr_doc_del(copy, "/metadata/annotations");
     }
     opr_doc_write(&text, copy);
     opr_buf_add_char(&text, '\n');

@@ -202,12 +202,18 @@ static void add_priorities(struct bundle *b)
     static const struct {
         const char *name;
         int value;
-    } classes[] = {{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
+        const char *description;
+    } classes[] = {{"system-cluster-critical", 2000000000,
+                    "Used for system critical pods that must run in the cluster, but can be moved "
+                    "to another node if necessary."},
+                   {"system-node-critical", 2000001000,
+                    "Used for system critical pods that must not be moved from their current "
+                    "node."}};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         add(b, "scheduling.k8s.io", "priorityclasses",
-            template("{'metadata':{'name':%s},'value':%d,"
+            template("{'metadata':{'name':%s,'generation':1},'value':%d,'description':%s,"
                      "'preemptionPolicy':'PreemptLowerPriority'}",
-                     classes[i].name, classes[i].value));
+                     classes[i].name, classes[i].value, classes[i].description));
     }
 }
 

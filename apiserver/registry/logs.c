@@ -72,11 +72,17 @@ static void serve(struct opr_req *r, const struct opr_obj *pod)
     if (opr_pod_container(r, pod, &container) != OPR_OK) {
         return;
     }
-    opr_status st = opr_agent_endpoint(r, opr_json_str(pod, "/spec/nodeName", ""), &endpoint, &err);
+    const char *node = opr_json_str(pod, "/spec/nodeName", "");
+    if (*node == '\0') { /* nothing has been written yet: as Kubernetes, no error */
+        r->res->status = 200;
+        opr_api_header(r, "Content-Type", OPR_STR("text/plain"));
+        return;
+    }
+    opr_status st = opr_agent_endpoint(r, node, &endpoint, &err);
     if (st == OPR_E_NOT_FOUND) {
         opr_api_fail(r, 400, "BadRequest",
-                     "container \"%s\" in pod \"%s\" is waiting to start: no node runs it yet",
-                     container, r->name);
+                     "container \"%s\" in pod \"%s\" is waiting to start: node \"%s\" has no agent",
+                     container, r->name, node);
         return;
     }
     if (st != OPR_OK) {

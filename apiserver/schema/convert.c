@@ -20,16 +20,31 @@ static const struct rename RENAMES[] = {
     {"deprecatedCount", "count"},
 };
 
+/* v1 writes these two always, events.k8s.io only where they say something. */
+static void drop_empty_reporter(struct json_object *doc)
+{
+    static const char *const names[] = {"reportingController", "reportingInstance"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct json_object *value = json_object_object_get(doc, names[i]);
+        if (value && json_object_get_string_len(value) == 0) {
+            json_object_object_del(doc, names[i]);
+        }
+    }
+}
+
 static void convert_event(struct json_object *doc, bool is_to_core)
 {
     for (size_t i = 0; i < sizeof(RENAMES) / sizeof(RENAMES[0]); i++) {
         const char *from = is_to_core ? RENAMES[i].events : RENAMES[i].core;
         const char *to = is_to_core ? RENAMES[i].core : RENAMES[i].events;
-        struct json_object *value = json_object_object_get(doc, from);
-        if (value) {
+        struct json_object *value;
+        if (json_object_object_get_ex(doc, from, &value)) { /* null too */
             json_object_object_add(doc, to, json_object_get(value));
             json_object_object_del(doc, from);
         }
+    }
+    if (!is_to_core) {
+        drop_empty_reporter(doc);
     }
 }
 

@@ -296,17 +296,26 @@ static opr_status read_value(struct opr__reader *r, const struct opr_schema_type
 
 #define SNIPPET_BYTES 30
 
-/* Shows the beginning of text that is no JSON. */
+/* Shows the beginning of text that is no JSON; in hexadecimal where it does not even look so. */
 static void add_snippet(struct opr_error *err, struct opr_str text)
 {
     static const char head[] = "couldn't get version/kind";
+    char hex[2 * SNIPPET_BYTES + 1];
     size_t len = strlen(err->message);
-    if (strncmp(err->message, head, strlen(head)) == 0) {
-        bool is_long = text.len > SNIPPET_BYTES;
-        text = text.len > 0 ? text : OPR_STR("<empty>");
-        snprintf(err->message + len, sizeof(err->message) - len, " (%.*s%s)",
-                 (int)(is_long ? SNIPPET_BYTES : text.len), text.ptr, is_long ? " ..." : "");
+    if (strncmp(err->message, head, strlen(head)) != 0) {
+        return;
     }
+    bool is_long = text.len > SNIPPET_BYTES;
+    text.len = is_long ? SNIPPET_BYTES : text.len;
+    if (text.len > 0 && text.ptr[0] != '{') {
+        for (size_t i = 0; i < text.len; i++) {
+            snprintf(hex + 2 * i, 3, "%02x", (unsigned char)text.ptr[i]);
+        }
+        text = opr_str_n(hex, 2 * text.len);
+    }
+    text = text.len > 0 ? text : OPR_STR("<empty>");
+    snprintf(err->message + len, sizeof(err->message) - len, " (%.*s%s)", (int)text.len, text.ptr,
+             is_long ? " ..." : "");
 }
 
 static opr_status decode(const struct opr_schema_type *type, struct opr_str text,

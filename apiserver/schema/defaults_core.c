@@ -142,6 +142,21 @@ static void join_addresses(struct json_object *status)
     }
 }
 
+/* podCIDR and the first of podCIDRs are one range; podCIDR counts where they differ. */
+void opr__default_node_spec(struct json_object *spec)
+{
+    struct json_object *all = json_object_object_get(spec, "podCIDRs");
+    const char *one = opr_doc_str(spec, "/podCIDR", "");
+    const char *first = opr_doc_str(all, "/0", "");
+    if (*one && strcmp(one, first) != 0) {
+        all = json_object_new_array();
+        json_object_array_add(all, json_object_new_string(one));
+        json_object_object_add(spec, "podCIDRs", all);
+    } else if (!*one && *first) {
+        set_text(spec, "podCIDR", first);
+    }
+}
+
 void opr__default_pod(struct json_object *pod)
 {
     join_addresses(json_object_object_get(pod, "status"));

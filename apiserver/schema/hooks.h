@@ -15,6 +15,7 @@ void opr__default_container(struct json_object *container);
 void opr__default_volume(struct json_object *volume);
 void opr__default_secret(struct json_object *secret);
 void opr__default_namespace(struct json_object *ns);
+void opr__default_node_spec(struct json_object *spec);
 void opr__default_node_status(struct json_object *status);
 void opr__default_service(struct json_object *service);
 void opr__default_deployment_strategy(struct json_object *strategy);

@@ -10,6 +10,7 @@ struct special {
     const char *name, *v3, *v2;
 };
 #define META "io.k8s.apimachinery.pkg.apis.meta.v1."
+#define EXTENSIONS "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 static const struct special SPECIALS[] = {
     {OPR_NODE_TIME, META "Time", "{\"type\":\"string\",\"format\":\"date-time\"}", NULL},
     {OPR_NODE_MICROTIME, META "MicroTime", "{\"type\":\"string\",\"format\":\"date-time\"}", NULL},
@@ -20,7 +21,12 @@ static const struct special SPECIALS[] = {
      "{\"type\":\"string\",\"format\":\"int-or-string\"}"},
     {OPR_NODE_FIELDSV1, META "FieldsV1", "{\"type\":\"object\"}", NULL},
     {OPR_NODE_RAW, "io.k8s.apimachinery.pkg.runtime.RawExtension", "{\"type\":\"object\"}", NULL},
+    {OPR_NODE_PROPS_OR_BOOL, EXTENSIONS "JSONSchemaPropsOrBool", "{}", NULL},
+    {OPR_NODE_PROPS_OR_ARRAY, EXTENSIONS "JSONSchemaPropsOrArray", "{}", NULL},
+    {OPR_NODE_PROPS_OR_STRINGS, EXTENSIONS "JSONSchemaPropsOrStringArray", "{}", NULL},
 };
+/* A value of the node RAW too, that may be anything. */
+static const struct special ANY_JSON = {OPR_NODE_RAW, EXTENSIONS "JSON", "{}", NULL};
 
 static struct json_object *text(const char *s)
 {
@@ -54,20 +60,30 @@ static void add_list_type(struct json_object *o, const struct opr_schema_type *t
     }
 }
 
+static const struct special *special_of(const struct opr_schema_type *t)
+{
+    if (t->node == OPR_NODE_RAW && strcmp(t->go_name, "v1.JSON") == 0) {
+        return &ANY_JSON;
+    }
+    for (size_t i = 0; i < sizeof(SPECIALS) / sizeof(SPECIALS[0]); i++) {
+        if (SPECIALS[i].node == t->node) {
+            return &SPECIALS[i];
+        }
+    }
+    return NULL;
+}
+
 static struct json_object *special_ref(struct opr__openapi *d, const struct opr_schema_type *t)
 {
-    for (size_t i = 0; i < sizeof(SPECIALS) / sizeof(SPECIALS[0]); i++) {
-        const struct special *s = &SPECIALS[i];
-        if (s->node != t->node || (s->node == OPR_NODE_RAW && strcmp(t->go_name, "v1.JSON") == 0)) {
-            continue;
-        }
-        if (!json_object_object_get_ex(d->schemas, s->name, NULL)) {
-            const char *source = d->is_v2 && s->v2 ? s->v2 : s->v3;
-            json_object_object_add(d->schemas, s->name, json_tokener_parse(source));
-        }
-        return opr__openapi_ref_name(d, s->name);
+    const struct special *s = special_of(t);
+    if (!s) {
+        return json_object_new_object(); /* anything */
     }
-    return json_object_new_object(); /* anything */
+    if (!json_object_object_get_ex(d->schemas, s->name, NULL)) {
+        const char *source = d->is_v2 && s->v2 ? s->v2 : s->v3;
+        json_object_object_add(d->schemas, s->name, json_tokener_parse(source));
+    }
+    return opr__openapi_ref_name(d, s->name);
 }
 
 static struct json_object *scalar(const char *type, const char *format)

@@ -105,12 +105,29 @@ static void check_ports_unique(struct opr_field_errors *e, const struct opr__pat
     }
 }
 
+/* What was given once is kept for as long as the type has it. */
+static void check_given_kept(struct opr_field_errors *e, const struct opr__path *p,
+                             struct json_object *spec, struct json_object *old)
+{
+    bool is_balancer = is_type(spec, "LoadBalancer") && is_type(old, "LoadBalancer");
+    int64_t was = opr__number(old, "healthCheckNodePort");
+    const char *class_was = opr__text(old, "loadBalancerClass");
+    if (is_balancer && was && opr__number(spec, "healthCheckNodePort") != was &&
+        strcmp(opr__text(spec, "externalTrafficPolicy"), "Local") == 0) {
+        opr__forbidden(e, OPR__IN(p, "healthCheckNodePort"), "field is immutable");
+    }
+    if (is_balancer && strcmp(opr__text(spec, "loadBalancerClass"), class_was) != 0) {
+        opr__invalid_text(e, OPR__IN(p, "loadBalancerClass"), opr__text(spec, "loadBalancerClass"),
+                          "may not change once set");
+    }
+}
+
 static void check_external_name(struct opr_field_errors *e, const struct opr__path *p,
                                 struct json_object *spec)
 {
     static const char *const unset[] = {"clusterIPs", "ipFamilies", "ipFamilyPolicy"};
     for (size_t i = 0; i < sizeof(unset) / sizeof(unset[0]); i++) {
-        if (opr__get(spec, unset[i])) {
+        if (opr__get(spec, unset[i]) || (i == 0 && opr__has_text(spec, "clusterIP"))) {
             opr__forbidden(e, OPR__IN(p, unset[i]), "may not be set for ExternalName services");
         }
     }
@@ -302,6 +319,7 @@ void opr__validate_service(struct opr_field_errors *e, struct json_object *doc,
     struct json_object *spec = opr__get(doc, "spec"), *ports = opr__get(spec, "ports");
     if (old) {
         check_ips_kept(e, &p, spec, opr__get(old, "spec"));
+        check_given_kept(e, &p, spec, opr__get(old, "spec"));
     }
     check_shape(e, &p, spec);
     opr__check_labels(e, OPR__IN(&p, "selector"), opr__get(spec, "selector"));

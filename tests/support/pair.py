@@ -133,11 +133,7 @@ class PairTest(unittest.TestCase):
         if missing(*PROGRAMS):
             raise unittest.SkipTest(missing(*PROGRAMS))
         cls.pair = Pair(cls.PORT)
-
-    @classmethod
-    def tearDownClass(cls):
-        if cls.pair:
-            cls.pair.stop()
+        cls.addClassCleanup(cls.pair.stop)
 
 
 def answers(side):

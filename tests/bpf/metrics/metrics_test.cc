@@ -34,11 +34,9 @@ class Probes : public testing::Test
     {
         opr_bpf_close(b_);
     }
-    void need(uint32_t feature, const char *name)
+    bool has(uint32_t feature) const
     {
-        if (!(opr_bpf_features(b_) & feature)) {
-            GTEST_SKIP() << "the kernel refused the probe " << name;
-        }
+        return opr_bpf_features(b_) & feature;
     }
     static uint32_t add(struct opr_bpf *b, const Cgroup &c)
     {
@@ -100,7 +98,9 @@ TEST_F(Probes, SlotsRunOutWithAnError)
 
 TEST_F(Probes, CpuTimeEqualsTheKernels)
 {
-    need(OPR_BPF_SCHED, "sched");
+    if (!has(OPR_BPF_SCHED)) {
+        GTEST_SKIP() << "the kernel refused the probe sched";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint64_t before = cgroup_.cpu_ns();
     cgroup_.start([] { burn(1500, 10000, 10000); });
@@ -114,7 +114,9 @@ TEST_F(Probes, CpuTimeEqualsTheKernels)
 
 TEST_F(Probes, ATaskThatNeverSwitchesIsSeenWhileItRuns)
 {
-    need(OPR_BPF_SCHED, "sched");
+    if (!has(OPR_BPF_SCHED)) {
+        GTEST_SKIP() << "the kernel refused the probe sched";
+    }
     uint32_t slot = add(b_, cgroup_);
     cgroup_.start([] { burn(1000, 10000, 10000); });
     usleep(200000);
@@ -136,7 +138,9 @@ TEST_F(Probes, ATaskThatNeverSwitchesIsSeenWhileItRuns)
 
 TEST_F(Probes, RunDelayEqualsTheKernels)
 {
-    need(OPR_BPF_SCHED, "sched");
+    if (!has(OPR_BPF_SCHED)) {
+        GTEST_SKIP() << "the kernel refused the probe sched";
+    }
     uint32_t slot = add(b_, cgroup_);
     auto pinned = [] {
         cpu_set_t one;
@@ -176,7 +180,9 @@ TEST_F(Probes, RunDelayEqualsTheKernels)
 
 TEST_F(Probes, ACgroupBelowCounts)
 {
-    need(OPR_BPF_SCHED, "sched");
+    if (!has(OPR_BPF_SCHED)) {
+        GTEST_SKIP() << "the kernel refused the probe sched";
+    }
     Cgroup before("-before", cgroup_.path());
     uint32_t slot = add(b_, cgroup_);
     Cgroup after("-after", cgroup_.path());
@@ -192,7 +198,9 @@ TEST_F(Probes, ACgroupBelowCounts)
 
 TEST_F(Probes, ASlotThatIsUsedAgainStartsAtZero)
 {
-    need(OPR_BPF_SCHED, "sched");
+    if (!has(OPR_BPF_SCHED)) {
+        GTEST_SKIP() << "the kernel refused the probe sched";
+    }
     uint32_t slot = add(b_, cgroup_);
     cgroup_.start([] { burn(100, 10000, 10000); });
     cgroup_.wait();
@@ -208,7 +216,9 @@ TEST_F(Probes, ASlotThatIsUsedAgainStartsAtZero)
 
 TEST_F(Probes, TwoAgentsCountTheirOwn)
 {
-    need(OPR_BPF_SCHED | OPR_BPF_LATENCY, "sched");
+    if (!has(OPR_BPF_SCHED) || !has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused a probe";
+    }
     struct opr_bpf *other = nullptr;
     struct opr_error err = {};
     ASSERT_EQ(opr_bpf_open(&other, &err), OPR_OK) << err.message;
@@ -233,7 +243,9 @@ TEST_F(Probes, TwoAgentsCountTheirOwn)
 
 TEST_F(Probes, LatencyIsTheClients)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     ASSERT_NE(port, 0);
@@ -275,7 +287,9 @@ TEST_F(Probes, LatencyIsTheClients)
 
 TEST_F(Probes, StatusAndConnectionsThatEnd)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     const int statuses[] = {200, 204, 301, 404, 404, 500, 503};
@@ -294,7 +308,9 @@ TEST_F(Probes, StatusAndConnectionsThatEnd)
 
 TEST_F(Probes, AResponseThatLeavesWithTheEndOfItsConnectionCounts)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     for (int i = 0; i < 10; i++) {
@@ -308,7 +324,9 @@ TEST_F(Probes, AResponseThatLeavesWithTheEndOfItsConnectionCounts)
 
 TEST_F(Probes, ARequestThatComesWithTheHandshakeIsItsConnections)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     for (bool is_dual : {false, true}) {
         uint32_t slot = add(b_, cgroup_);
         uint16_t port = start_server(cgroup_, is_dual);
@@ -337,7 +355,9 @@ TEST_F(Probes, ARequestThatComesWithTheHandshakeIsItsConnections)
 
 TEST_F(Probes, WaitingRequestsAreInFlight)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     {
@@ -352,7 +372,9 @@ TEST_F(Probes, WaitingRequestsAreInFlight)
 
 TEST_F(Probes, ARequestThatIsNoHttpIsIgnored)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -370,7 +392,9 @@ TEST_F(Probes, ARequestThatIsNoHttpIsIgnored)
 
 TEST_F(Probes, WhatTheAgentAsksItselfDoesNotCount)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     for (bool is_dual : {false, true}) {
         uint64_t before = read(b_, slot).completions;
@@ -394,7 +418,9 @@ TEST_F(Probes, WhatTheAgentAsksItselfDoesNotCount)
 
 TEST_F(Probes, APortThatTheAgentUsedBeforeIsAUsersAgain)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     uint16_t local = 0;
@@ -422,7 +448,9 @@ TEST_F(Probes, APortThatTheAgentUsedBeforeIsAUsersAgain)
 
 TEST_F(Probes, AServerOlderThanTheAgentIsSeen)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint16_t port = start_server(cgroup_);
     Client old(port);
     ASSERT_GT(old.request(200, 0), 0);
@@ -440,7 +468,9 @@ TEST_F(Probes, AServerOlderThanTheAgentIsSeen)
 
 TEST_F(Probes, AStaleSocketDoesNotCountForTheNextOwner)
 {
-    need(OPR_BPF_LATENCY, "latency");
+    if (!has(OPR_BPF_LATENCY)) {
+        GTEST_SKIP() << "the kernel refused the probe latency";
+    }
     uint32_t slot = add(b_, cgroup_);
     uint16_t port = start_server(cgroup_);
     Client client(port);

@@ -100,6 +100,91 @@ TEST_F(Services, NodePorts)
     EXPECT_THAT(b.str("/message"), HasSubstr("provided port is already allocated"));
 }
 
+TEST_F(Services, TheLowerPartsOfTheRangesAreLeftToUsers)
+{
+    for (int i = 0; i < 60; i++) {
+        Answer a = make("services", "s" + std::to_string(i),
+                        "'spec':{'type':'NodePort','ports':[{'port':80}]}");
+        EXPECT_GE(a.num("/spec/ports/0/nodePort"), 30086);
+        EXPECT_THAT(a.str("/spec/clusterIP"), testing::Not(testing::StartsWith("10.96.0.")));
+    }
+    Answer low = make("services", "low",
+                      "'spec':{'type':'NodePort','clusterIP':'10.96.0.9','ports':[{'port':80,"
+                      "'nodePort':30000}]}");
+    EXPECT_EQ(low.status, 201) << low.body;
+    low = make("services", "lower",
+               "'spec':{'type':'NodePort','ports':[{'port':80,'nodePort':29999}]}");
+    EXPECT_THAT(low.str("/message"), HasSubstr("The range of valid ports is 30000-32767"));
+}
+
+TEST_F(Services, ATypeTakesWithItWhatItAloneHas)
+{
+    const std::string path = "/api/v1/namespaces/default/services/a";
+    Answer a = make("services", "a",
+                    "'spec':{'type':'LoadBalancer','externalTrafficPolicy':'Local','ports':["
+                    "{'port':80,'name':'w'},{'port':81,'name':'x'}]}");
+    int64_t port = a.num("/spec/ports/0/nodePort"), check = a.num("/spec/healthCheckNodePort");
+    EXPECT_GE(check, 30086);
+    EXPECT_NE(check, port);
+    Answer b = merge(path, "{'spec':{'ports':[{'port':81,'name':'x'},{'port':80,'name':'w'}]}}");
+    EXPECT_EQ(b.num("/spec/ports/1/nodePort"), port) << "the same port keeps its node port";
+    EXPECT_EQ(b.num("/spec/healthCheckNodePort"), check);
+    b = merge(path, "{'spec':{'healthCheckNodePort':31999}}");
+    EXPECT_THAT(b.str("/message"), HasSubstr("field is immutable"));
+    b = merge(path, "{'spec':{'type':'NodePort'}}");
+    EXPECT_EQ(b.num("/spec/ports/1/nodePort"), port);
+    EXPECT_EQ(b.num("/spec/healthCheckNodePort"), -1);
+    b = merge(path, "{'spec':{'type':'ClusterIP'}}");
+    EXPECT_EQ(b.status, 200) << b.body;
+    EXPECT_EQ(b.num("/spec/ports/0/nodePort"), -1);
+    EXPECT_EQ(b.str("/spec/externalTrafficPolicy"), "-");
+    EXPECT_EQ(b.str("/spec/clusterIP"), a.str("/spec/clusterIP"));
+    b = merge(path, "{'spec':{'type':'ExternalName','externalName':'x.example'}}");
+    EXPECT_EQ(b.status, 200) << b.body;
+    EXPECT_EQ(b.str("/spec/clusterIP"), "-");
+    EXPECT_EQ(b.str("/spec/ipFamilies/0"), "-");
+    b = merge(path, "{'spec':{'type':'ClusterIP','externalName':null}}");
+    EXPECT_THAT(b.str("/spec/clusterIP"), testing::StartsWith("10."));
+}
+
+TEST_F(Services, Families)
+{
+    Answer a = make("services", "open", "'spec':{'clusterIP':'None','ports':[{'port':80}]}");
+    EXPECT_EQ(a.str("/spec/ipFamilyPolicy"), "RequireDualStack") << "its endpoints may be of both";
+    EXPECT_EQ(a.str("/spec/ipFamilies/1"), "IPv6");
+    a = make("services", "own",
+             "'spec':{'clusterIP':'None','selector':{'a':'b'},'ports':[{'port':80}]}");
+    EXPECT_EQ(a.str("/spec/ipFamilyPolicy"), "SingleStack");
+    a = make("services", "six", "'spec':{'ipFamilies':['IPv6'],'ports':[{'port':80}]}");
+    EXPECT_THAT(a.str("/message"), HasSubstr("not configured on this cluster"));
+    a = make("services", "both",
+             "'spec':{'ipFamilyPolicy':'RequireDualStack','ports':[{'port':80}]}");
+    EXPECT_EQ(a.status, 422);
+}
+
+TEST_F(Services, NullsAreNothing)
+{
+    const char *const specs[] = {
+        "'ports':[null]",       "'ports':null",
+        "'clusterIPs':[null]",  "'clusterIP':null",
+        "'ipFamilies':[null]",  "'selector':null",
+        "'type':null",          "'ipFamilyPolicy':null",
+        "'externalIPs':[null]", "'ports':[{'port':null,'nodePort':null}]",
+    };
+    Answer whole = make("services", "whole", "'spec':{'type':'NodePort','ports':[{'port':80}]}");
+    for (const char *type : {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}) {
+        for (const char *spec : specs) {
+            std::string all = std::string("{'type':'") + type + "'," + spec + "}";
+            EXPECT_LT(make("services", "n", "'spec':" + all).status, 500) << all;
+            EXPECT_LT(
+                merge("/api/v1/namespaces/default/services/whole", "{'spec':" + all + "}").status,
+                500)
+                << all;
+            call("DELETE", "/api/v1/namespaces/default/services/n");
+        }
+    }
+}
+
 class Custom : public Api
 {
   protected:
