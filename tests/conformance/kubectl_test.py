@@ -25,6 +25,8 @@ CHOSEN = os.environ.get("KUBECTL_GROUPS", "").split()
 KUBECTL = os.environ.get("KUBECTL", os.path.join(REAL_BIN, "kubectl"))
 PLURALS = {"Endpoints": "endpoints", "PriorityClass": "priorityclasses"}
 MASKS = [
+    # What a real server may say of its own Service while it starts.
+    (re.compile(r"^.*(ipallocator-repair-controller|event/kubernetes\.[0-9a-f]{16}).*\n", re.M), ""),
     (re.compile(r"https://127\.0\.0\.1:\d+"), "SERVER"), (re.compile(r"127\.0\.0\.1:\d+"), "SERVER"),
     (UUID, "UUID"), (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000"), "TIME"),

@@ -29,6 +29,7 @@ KNOWN = [(re.compile(kind), re.compile(change), why) for kind, change, why in (
     ("deployments|replicasets", r"labels\.(\{\}|a\.-)$", "empty labels are none"),
     ("deployments", r"strategy\.type\.", "shows the type as it is in Go"),
     ("services", r"internalTrafficPolicy\.$", "an empty policy is none"),
+    ("services", r"nodePort\.-?\d+$", "a dry run says too that a port is out of the range; Kubernetes first when it is given"),
     ("services", r"targetPort\.-1$", "of two rules that a name breaks one is told"),
     ("secrets.*|configmaps", r"^(data|binaryData|stringData)\..*null$", "null bytes are none"),
     ("secrets docker", r"^data\.\.dockerconfigjson", "what Go's parser says of bytes that are no JSON"),
