@@ -111,6 +111,13 @@ static __always_inline void account(struct task_struct *task, struct opr__bpf_re
     }
 }
 
+static __always_inline void runs(struct opr__sched_current *now, __u32 slot, __u64 exec_ns)
+{
+    now->since_ns = bpf_ktime_get_ns();
+    now->slot = slot;
+    now->exec_ns = exec_ns;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, _Bool is_preempted, struct task_struct *prev, struct task_struct *next)
 {
@@ -126,9 +133,7 @@ int BPF_PROG(on_switch, _Bool is_preempted, struct task_struct *prev, struct tas
     if (left) {
         account(prev, left, cpu, 1);
     }
-    now->since_ns = bpf_ktime_get_ns();
-    now->slot = slot;
-    now->exec_ns = next->se.sum_exec_runtime;
+    runs(now, slot, next->se.sum_exec_runtime);
     __sync_fetch_and_add(&now->seq, 1);
     return 0;
 }
@@ -136,24 +141,28 @@ int BPF_PROG(on_switch, _Bool is_preempted, struct task_struct *prev, struct tas
 /* The kernel brings a running task's time up to date at each tick, and wherever it needs it between
  * (a program that reads its own CPU clock does that a million times a second), also from another
  * CPU: always under the lock of the run queue. Its time has none of what the hypervisor took, which
- * the clock does have. */
+ * the clock does have. The task may also have moved into the cgroup since its switch, or the switch
+ * to it may not have been told (a kernel may leave out those of some tasks). */
 SEC("tp_btf/sched_stat_runtime")
 int BPF_PROG(on_runtime, struct task_struct *task)
 {
     __u32 cpu = task->thread_info.cpu;
     struct opr__sched_current *now = bpf_map_lookup_elem(&current_slots, &cpu);
     __u64 exec_ns = task->se.sum_exec_runtime;
-    if (!now || now->slot == 0 || exec_ns - now->exec_ns < RUNNING_NS) {
+    if (!now || exec_ns - now->exec_ns < RUNNING_NS) {
         return 0;
     }
     struct opr__bpf_ref *ref = ref_of(task);
-    if (!ref || ref->slot != now->slot) {
-        return 0; /* the task that is about to leave: the switch counts it */
+    __u32 slot = ref ? ref->slot : 0;
+    if (slot == 0 && now->slot == 0) {
+        now->exec_ns = exec_ns;
+        return 0;
     }
     __sync_fetch_and_add(&now->seq, 1);
-    account(task, ref, cpu, 0);
-    now->since_ns = bpf_ktime_get_ns();
-    now->exec_ns = exec_ns;
+    if (ref) {
+        account(task, ref, cpu, 0);
+    }
+    runs(now, slot, exec_ns);
     __sync_fetch_and_add(&now->seq, 1);
     return 0;
 }

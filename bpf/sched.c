@@ -12,10 +12,15 @@ _Static_assert(OPR_BPF_WAIT_BUCKETS == OPR__SCHED_BUCKETS, "one histogram layout
 
 enum { ARRAY_TOTALS, ARRAY_CURRENT, ARRAY_WAITS, ARRAY__MAX };
 
+/* What a running task may have had since it was counted: a tick (10 ms at most, at 100 Hz) and what
+ * is not worth counting. More is the hypervisor's, or of a switch that was not told. */
+#define RUNNING_MAX_NS 12000000
+
 struct opr__sched {
     struct opr__bpf_probe probe;
     struct opr__bpf_array arrays[ARRAY__MAX];
     uint32_t cpus;
+    uint64_t running_max_ns;               /* no limit where ticks are not told */
     uint64_t shown_ns[OPR__BPF_MAX_SLOTS]; /* the largest CPU time told of a slot */
 };
 
@@ -48,6 +53,7 @@ opr_status opr__sched_open(const struct opr__bpf_shared *shared, struct opr__sch
         return st;
     }
     s->cpus = (uint32_t)libbpf_num_possible_cpus();
+    s->running_max_ns = opr__bpf_probe_link(&s->probe, "on_runtime") ? RUNNING_MAX_NS : UINT64_MAX;
     *ret_sched = s;
     return OPR_OK;
 }
@@ -93,9 +99,10 @@ static uint64_t cpu_ns_of(struct opr__sched *s, uint32_t cpu, uint32_t slot)
         uint64_t counted_ns = __atomic_load_n(&t->cpu_ns, __ATOMIC_ACQUIRE);
         uint64_t since_ns = __atomic_load_n(&c->since_ns, __ATOMIC_ACQUIRE);
         uint64_t running = __atomic_load_n(&c->slot, __ATOMIC_ACQUIRE);
-        if ((seq & 1) == 0 && __atomic_load_n(&c->seq, __ATOMIC_RELAXED) == seq) {
-            uint64_t now_ns = opr_clock_mono_ns(opr_clock_system());
-            return counted_ns + (running == slot && now_ns > since_ns ? now_ns - since_ns : 0);
+        uint64_t now_ns = opr_clock_mono_ns(opr_clock_system());
+        if ((seq & 1) == 0 && __atomic_load_n(&c->seq, __ATOMIC_ACQUIRE) == seq) {
+            uint64_t more_ns = running == slot && now_ns > since_ns ? now_ns - since_ns : 0;
+            return counted_ns + (more_ns < s->running_max_ns ? more_ns : s->running_max_ns);
         }
     }
     return t->cpu_ns;

@@ -24,7 +24,7 @@ struct opr__sched_current {
     __u64 seq;
     __u64 since_ns; /* CLOCK_MONOTONIC until which the totals have its time */
     __u64 slot;     /* 0: nobody's */
-    __u64 exec_ns;  /* the running task's own time then */
+    __u64 exec_ns;  /* the running task's own time when that was last looked at */
     __u64 padding[4];
 };
 

@@ -60,7 +60,11 @@ class Cgroup
     }
     void enter() const
     {
-        std::ofstream(path_ + "/cgroup.procs") << "0\n";
+        take(0);
+    }
+    void take(pid_t pid) const
+    {
+        std::ofstream(path_ + "/cgroup.procs") << pid << "\n";
     }
     void wait()
     {

@@ -6,10 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <climits>
 #include <cmath>
-#include <mutex>
 #include <vector>
 
 #include <linux/net_tstamp.h>
@@ -87,30 +85,15 @@ cpu_pair read_pair(struct opr_bpf *b, uint32_t slot, const Cgroup &cgroup)
     return best;
 }
 
-/* The middle one of several: for a running task the probe counts the time since its switch, in
- * which a virtual machine may have stood still; the kernel takes that out at the next tick. */
-cpu_pair middle_pair(struct opr_bpf *b, uint32_t slot, const Cgroup &cgroup)
-{
-    std::vector<cpu_pair> pairs;
-    for (int i = 0; i < 5; i++) {
-        pairs.push_back(read_pair(b, slot, cgroup));
-        usleep(40000);
-    }
-    std::sort(pairs.begin(), pairs.end(), [](const cpu_pair &x, const cpu_pair &y) {
-        return x.probe_ns - x.kernel_ns < y.probe_ns - y.kernel_ns;
-    });
-    return pairs[pairs.size() / 2];
-}
-
 TEST_F(Exact, CpuTimeOfAKnownLoadOverTenSeconds)
 {
     cgroup_.start([] { burn(LOAD_MS + 2000, 10000, 10000); });
     cgroup_.start([] { burn(LOAD_MS + 2000, 3000, 10000); });
     cgroup_.start([] { burn(LOAD_MS + 2000, 100, 1000); });
     usleep(500000);
-    cpu_pair first = middle_pair(b_, slot_, cgroup_);
+    cpu_pair first = read_pair(b_, slot_, cgroup_);
     usleep(LOAD_MS * 1000);
-    cpu_pair last = middle_pair(b_, slot_, cgroup_);
+    cpu_pair last = read_pair(b_, slot_, cgroup_);
     double kernel = last.kernel_ns - first.kernel_ns, probe = last.probe_ns - first.probe_ns;
     double off = std::fabs(probe - kernel) / kernel;
     printf("CPU over %d s: cgroup %.6f s, probe %.6f s, off by %.4f %%\n", LOAD_MS / 1000,
